@@ -1,0 +1,78 @@
+"""What a query and a mechanism are. Sensitivity and cost live here; nobody types a sigma."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dpsynth.mechanisms.encoded import EncodedTable
+    from dpsynth.privacy.events import Event
+    from dpsynth.privacy.unit import Unit
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sensitivity:
+    """How far an integer-valued query moves between neighbours, in the L1 and the L2 norm."""
+
+    l1: float
+    l2: float
+
+
+class Query(Protocol):
+    """An integer-valued question about the encoded table."""
+
+    def sensitivity(self, unit: Unit) -> Sensitivity:
+        """The largest change between neighbours under `unit`; needs no data."""
+        ...
+
+    def describe(self) -> Json:
+        """The query as plain public JSON: equal descriptions mean equal queries."""
+        ...
+
+    def evaluate(self, table: EncodedTable) -> IntArray:
+        """The exact answer. Called by mechanisms only."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What left the trusted base: noisy answers, their public noise scale and the event paid.
+
+    Attributes:
+        mechanism: Public description of the mechanism that answered.
+        event: What was paid.
+        values: One read-only array for each query, flat, over the full declared domain.
+        sigmas: Standard deviation of the noise on each query's cells (0 where it has no meaning).
+    """
+
+    mechanism: Mapping[str, Any]
+    event: Event
+    values: tuple[np.ndarray[Any, Any], ...]
+    sigmas: tuple[float, ...]
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
+        return iter(zip(self.values, self.sigmas, strict=True))
+
+
+class Mechanism(Protocol):
+    """A frozen plan for one paid access to the data. The set of mechanisms is closed: only classes
+    in `dpsynth.mechanisms` are accepted by a session."""
+
+    def event(self) -> Event:
+        """The price; needs no data and, because parameters are normalised, no unit."""
+        ...
+
+    def describe(self) -> Json:
+        """The mechanism as plain public JSON: equal descriptions mean equal mechanisms."""
+        ...
+
+    def run(self, table: EncodedTable, unit: Unit) -> Measurement:
+        """Evaluate and add noise. Called by a session only, after the price is reserved."""
+        ...

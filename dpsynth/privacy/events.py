@@ -1,0 +1,171 @@
+"""Privacy events: frozen descriptions of what was done to the data, and nothing else.
+
+An event holds the numbers that are necessary and sufficient to price it, already normalised by the
+sensitivity of the query under the unit of privacy in force (pitfalls P14, P20): a mechanism computes
+them, nobody types them. Rules of evolution, so that old ledgers can always be priced again: the
+meaning of an event never changes under its name; a corrected event gets a new version; an accountant
+that does not know an event says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeAlias
+
+from dpsynth import _validate
+from dpsynth.errors import UnsupportedEventError
+
+Json: TypeAlias = "dict[str, Any]"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Base of all events."""
+
+    name: ClassVar[str] = ""
+
+    def to_json(self) -> Json:
+        """The event as plain JSON values; `event_from_json` reads it back."""
+        return {"type": self.name} | {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaussianEvent(Event):
+    """The Gaussian mechanism with L2 sensitivity / sigma = mu: exactly mu-GDP (Dong et al., 2022)."""
+
+    name: ClassVar[str] = "gaussian/1"
+    mu: float
+
+    def __post_init__(self) -> None:
+        _validate.positive("mu", self.mu)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaplaceEvent(Event):
+    """The Laplace mechanism with L1 sensitivity / scale = epsilon."""
+
+    name: ClassVar[str] = "laplace/1"
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _validate.positive("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExponentialEvent(Event):
+    """The exponential mechanism whose log-probability ratios lie in a window of length epsilon.
+
+    `epsilon` is the *bounded range* (Durfee and Rogers, 2019): weights exp(epsilon q / (2 Δ)) for a
+    score of sensitivity Δ that may move both ways, exp(epsilon q / Δ) for a monotone one (pitfall
+    P40). It implies epsilon-DP and rho = epsilon²/8 (Cesar and Rogers, 2021).
+    """
+
+    name: ClassVar[str] = "exponential/1"
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _validate.positive("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ZCDPEvent(Event):
+    """Anything that is known to be rho-zCDP."""
+
+    name: ClassVar[str] = "zcdp/1"
+    rho: float
+
+    def __post_init__(self) -> None:
+        _validate.positive("rho", self.rho)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApproximateEvent(Event):
+    """Anything that is known to be (epsilon, delta)-DP; epsilon may be 0 (a pure failure event)."""
+
+    name: ClassVar[str] = "approximate/1"
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        _validate.non_negative("epsilon", self.epsilon)
+        _validate.non_negative("delta", self.delta)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoissonGaussianEvent(Event):
+    """`steps` Gaussian mechanisms, each on a fresh Poisson sample (DP-SGD), add/remove neighbours.
+
+    Attributes:
+        sampling_rate: Public probability with which each unit joins a step.
+        noise_multiplier: sigma / L2 sensitivity of one step.
+        steps: Number of steps.
+    """
+
+    name: ClassVar[str] = "poisson-gaussian/1"
+    sampling_rate: float
+    noise_multiplier: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if _validate.positive("sampling_rate", self.sampling_rate) > 1:
+            _validate.fraction("sampling_rate", self.sampling_rate)
+        _validate.positive("noise_multiplier", self.noise_multiplier)
+        _validate.count("steps", self.steps)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepeatedEvent(Event):
+    """`event`, `times` times (adaptively composed with fixed parameters)."""
+
+    name: ClassVar[str] = "repeated/1"
+    event: Event
+    times: int
+
+    def __post_init__(self) -> None:
+        _validate.count("times", self.times)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NonPrivateEvent(Event):
+    """A step without any guarantee. Representable, so that it can never be left out in silence."""
+
+    name: ClassVar[str] = "non-private/1"
+    reason: str
+
+
+def _plain(value: object) -> object:
+    return value.to_json() if isinstance(value, Event) else value
+
+
+def _known() -> dict[str, Callable[..., Event]]:
+    classes: Sequence[type[Event]] = (
+        GaussianEvent,
+        LaplaceEvent,
+        ExponentialEvent,
+        ZCDPEvent,
+        ApproximateEvent,
+        PoissonGaussianEvent,
+        RepeatedEvent,
+        NonPrivateEvent,
+    )
+    return {cls.name: cls for cls in classes}
+
+
+def event_from_json(data: Mapping[str, Any]) -> Event:
+    """Read one event back. Only names in a fixed table are known; nothing is imported (pitfall P21).
+
+    Raises:
+        UnsupportedEventError: The name, or a field, is not known to this version.
+    """
+    body = dict(data)
+    name = body.pop("type", None)
+    known = _known()
+    if not isinstance(name, str) or name not in known:
+        raise UnsupportedEventError(f"Unknown privacy event {name!r}: this version knows {sorted(known)}.")
+    if isinstance(body.get("event"), Mapping):
+        body["event"] = event_from_json(body["event"])
+    try:
+        return known[name](**body)
+    except TypeError as error:
+        raise UnsupportedEventError(f"The fields of event {name!r} do not fit this version.") from error
