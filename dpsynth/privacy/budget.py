@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 
+NEEDS_DELTA = (
+    "A Gaussian method needs delta > 0; choose for example 1e-9, far below one over the number of people."
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
@@ -33,7 +37,7 @@ class Budget:
             _validate.positive("rho", self.rho)
         if not 0 <= _validate.number("delta", self.delta) < 1:
             raise ConfigurationError(
-                f"Expected 0 <= delta < 1, got {self.delta!r}. Choose delta far below one over the number of people."
+                f"Expected 0 <= delta < 1, got {self.delta!r}; far below 1 / (number of people) is usual."
             )
         if self.rho is not None and self.delta == 0:
             raise ConfigurationError("A rho budget needs the delta > 0 at which its epsilon is reported.")

@@ -29,6 +29,10 @@ class Event:
         """The event as plain JSON values; `event_from_json` reads it back."""
         return {"type": self.name} | {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
+    def __str__(self) -> str:
+        values = (f"{f.name} = {_readable(getattr(self, f.name))}" for f in fields(self))
+        return f"{self.name.partition('/')[0]}({', '.join(values)})"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GaussianEvent(Event):
@@ -127,6 +131,14 @@ class RepeatedEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ComposedEvent(Event):
+    """Several events of one mechanism, for example a Gaussian one with a probability of failure."""
+
+    name: ClassVar[str] = "composed/1"
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NonPrivateEvent(Event):
     """A step without any guarantee. Representable, so that it can never be left out in silence."""
 
@@ -135,7 +147,15 @@ class NonPrivateEvent(Event):
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return value.to_json() if isinstance(value, Event) else value
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _known() -> dict[str, Callable[..., Event]]:
@@ -147,6 +167,7 @@ def _known() -> dict[str, Callable[..., Event]]:
         ApproximateEvent,
         PoissonGaussianEvent,
         RepeatedEvent,
+        ComposedEvent,
         NonPrivateEvent,
     )
     return {cls.name: cls for cls in classes}
@@ -158,14 +179,18 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
     Raises:
         UnsupportedEventError: The name, or a field, is not known to this version.
     """
+    if not isinstance(data, Mapping):
+        raise UnsupportedEventError("Expected a privacy event as a JSON object.")
     body = dict(data)
     name = body.pop("type", None)
     known = _known()
     if not isinstance(name, str) or name not in known:
         raise UnsupportedEventError(f"Unknown privacy event {name!r}: this version knows {sorted(known)}.")
-    if isinstance(body.get("event"), Mapping):
-        body["event"] = event_from_json(body["event"])
     try:
+        if "event" in body:
+            body["event"] = event_from_json(body["event"])
+        if "events" in body:
+            body["events"] = tuple(event_from_json(event) for event in body["events"])
         return known[name](**body)
     except TypeError as error:
         raise UnsupportedEventError(f"The fields of event {name!r} do not fit this version.") from error

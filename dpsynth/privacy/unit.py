@@ -42,6 +42,10 @@ class Unit:
         return self.contributions * (2 if self.relation == "replace_one" else 1)
 
     def __str__(self) -> str:
-        who = "one row" if self.id_column is None else f"all rows (at most {self.contributions}) of one {self.id_column}"
+        who = (
+            "one row"
+            if self.id_column is None
+            else f"all rows (at most {self.contributions}) of one {self.id_column}"
+        )
         verb = "adding or removing" if self.relation == "add_remove" else "replacing"
         return f"{verb} {who}"

@@ -1,0 +1,53 @@
+"""The mathematics of privacy: units, budgets, events, their prices, filters and what they mean."""
+
+from dpsynth.privacy.accountant import Price, Profile, price, profile
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibrate import calibrate, fits, mu_of, rho_of
+from dpsynth.privacy.events import (
+    ApproximateEvent,
+    ComposedEvent,
+    Event,
+    ExponentialEvent,
+    GaussianEvent,
+    LaplaceEvent,
+    NonPrivateEvent,
+    PoissonGaussianEvent,
+    RepeatedEvent,
+    ZCDPEvent,
+    event_from_json,
+)
+from dpsynth.privacy.filters import BasicFilter, Filter, GDPFilter, ZCDPFilter
+from dpsynth.privacy.risk import Risk, risk, risk_of_pairs
+from dpsynth.privacy.unit import Relation, Unit
+
+__all__ = [
+    "ApproximateEvent",
+    "BasicFilter",
+    "Budget",
+    "ComposedEvent",
+    "Event",
+    "ExponentialEvent",
+    "Filter",
+    "GDPFilter",
+    "GaussianEvent",
+    "LaplaceEvent",
+    "NonPrivateEvent",
+    "PoissonGaussianEvent",
+    "Price",
+    "Profile",
+    "Relation",
+    "RepeatedEvent",
+    "Risk",
+    "Unit",
+    "ZCDPEvent",
+    "ZCDPFilter",
+    "calibrate",
+    "event_from_json",
+    "fits",
+    "mu_of",
+    "price",
+    "profile",
+    "rho_of",
+    "risk",
+    "risk_of_pairs",
+]

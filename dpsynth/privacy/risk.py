@@ -1,0 +1,126 @@
+"""What a guarantee means for one person: how well the best attacker can do, in plain words.
+
+The attacker of differential privacy knows everything except whether one unit is in the data. All that
+he can do follows from one curve: the largest true positive rate for each false positive rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dpsynth import _validate
+from dpsynth.errors import ConfigurationError
+from dpsynth.privacy import gdp
+from dpsynth.privacy.accountant import Profile, price
+from dpsynth.privacy.events import Event
+
+_GRID = (0.0, *np.geomspace(1e-4, 50.0, 160).tolist())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Risk:
+    """Limits on every attack that tests whether one unit is in the data, rounded up.
+
+    Attributes:
+        advantage: Largest true positive rate minus false positive rate.
+        tpr_at_1_percent_fpr: Largest share of members found when 1 % of non-members are accused.
+        tpr_at_0_1_percent_fpr: The same for 0.1 %.
+        basis: What it was computed from: "mu" is exact, "profile" and "pairs" are upper bounds.
+        sentences: The same for a reader who is no statistician; the first states the odds.
+    """
+
+    advantage: float
+    tpr_at_1_percent_fpr: float
+    tpr_at_0_1_percent_fpr: float
+    basis: str
+    sentences: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The odds, in plain words."""
+        return self.sentences[0]
+
+
+def risk(events: Sequence[Event], *, delta: float, adaptive: bool = False) -> Risk:
+    """The risk of a run.
+
+    Args:
+        events: What was done, or is planned; for an adaptive run the `guarantee` of its filter.
+        delta: The delta at which the odds are stated; the other figures do not depend on it.
+        adaptive: As for `price`.
+    """
+    cost = price(events, delta=delta, adaptive=adaptive)
+    if cost.mu is not None:
+        figures = (gdp.advantage(cost.mu), gdp.power(cost.mu, 0.01), gdp.power(cost.mu, 0.001))
+        return _risk("mu", figures, cost.epsilon, delta)
+    profile = Profile(events, adaptive=adaptive)
+    pairs = [(epsilon, profile.delta(epsilon)) for epsilon in _GRID]
+    return _risk("profile", _figures([*pairs, (cost.epsilon, delta)]), cost.epsilon, delta)
+
+
+def risk_of_pairs(pairs: Sequence[tuple[float, float]]) -> Risk:
+    """The risk of a release of which only some (epsilon, delta) are known; the first states the odds."""
+    if not pairs:
+        raise ConfigurationError("Expected at least one pair (epsilon, delta).")
+    for epsilon, delta in pairs:
+        _validate.non_negative("epsilon", epsilon)
+        _validate.non_negative("delta", delta)
+    return _risk("pairs", _figures(pairs), *pairs[0])
+
+
+def _figures(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    finite = [(min(epsilon, 700.0), delta) for epsilon, delta in pairs]
+    advantage = min(math.tanh(epsilon / 2) + 2 * delta / (1 + math.exp(epsilon)) for epsilon, delta in finite)
+    return advantage, _power(finite, 0.01), _power(finite, 0.001)
+
+
+def _power(pairs: Sequence[tuple[float, float]], accused: float) -> float:
+    """Both rates bound each other, for members and for outsiders (Kairouz, Oh and Viswanath, 2015)."""
+    return min(
+        min(delta + math.exp(epsilon) * accused, 1 - math.exp(-epsilon) * (1 - accused - delta))
+        for epsilon, delta in pairs
+    )
+
+
+def _risk(basis: str, figures: tuple[float, float, float], epsilon: float, delta: float) -> Risk:
+    advantage, at_1_percent, at_0_1_percent = (min(1.0, figure * (1 + 1e-12)) for figure in figures)
+    return Risk(
+        advantage=advantage,
+        tpr_at_1_percent_fpr=at_1_percent,
+        tpr_at_0_1_percent_fpr=at_0_1_percent,
+        basis=basis,
+        sentences=(
+            _odds(epsilon, delta),
+            "Whoever has to guess whether you are in the data is right 50 times in 100 without the release, "
+            f"and with it at most {_shown(50 * (1 + advantage))} times in 100.",
+            "An attacker who wrongly accuses 10 in 1,000 people outside the data recognises at most "
+            f"{_shown(1000 * at_1_percent)} in 1,000 people inside it.",
+            "An attacker who wrongly accuses 1 in 1,000 people outside the data recognises at most "
+            f"{_shown(1000 * at_0_1_percent)} in 1,000 people inside it.",
+        ),
+    )
+
+
+def _odds(epsilon: float, delta: float) -> str:
+    if epsilon > 20 or delta >= 1:
+        return "There is no useful limit on how sure somebody can become that you are in the data."
+    failure = (
+        f", except in a failure of probability at most 1 in {math.floor(1 / Fraction(str(delta))):,}"
+        if delta > 0
+        else ""
+    )
+    return (
+        "Somebody who holds it 1:1 that you are in the data can, by seeing the release, come to at most "
+        f"{_shown(math.exp(epsilon))}:1{failure}."
+    )
+
+
+def _shown(value: float) -> str:
+    """Three significant digits, rounded up."""
+    scale = 10.0 ** (2 - math.floor(math.log10(value)))
+    return f"{math.ceil(value * scale) / scale:,.10g}"
