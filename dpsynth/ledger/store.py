@@ -1,0 +1,291 @@
+"""The ledger: what was spent on which data, durable before anything is drawn.
+
+The order of one paid access is reserve, draw, answer: the full price of a run is reserved in one
+transaction with the test of the cap, and each draw is on disk before its noise exists. A crash at any
+point leaves the price spent and no answer unpaid (pitfalls P11, P12).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dpsynth import _validate
+from dpsynth.errors import ConfigurationError, LedgerCorruptError, LedgerError
+from dpsynth.ledger.amounts import LIMITS, Cap, Spend
+from dpsynth.ledger.chain import BEFORE_FIRST, Entry, Head, link
+from dpsynth.ledger.database import FIRST, Database, body
+from dpsynth.ledger.state import AccountState, State
+from dpsynth.ledger.statement import AccountStatement, Verification, account_statement, cap_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """A dataset under one unit of privacy. Whoever holds the data gives it one name and keeps to it."""
+
+    id: str
+    dataset: str
+    unit: str
+    rule: str
+    cap: Cap | None
+
+
+Receipt = Head
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reservation(Head):
+    """The full price of one run, set aside. Its digest names it in this ledger."""
+
+    @property
+    def id(self) -> str:
+        """What draws, commit and release refer to."""
+        return self.digest
+
+
+class Ledger:
+    """An append-only, hash-chained book of spending, shared safely by processes and threads.
+
+    Use it as a context manager. One connection belongs to one process: open the ledger again after a
+    fork. On network file systems SQLite's locks may not work; keep the file on a local disk.
+    """
+
+    def __init__(self, database: Database, path: Path | None) -> None:
+        self._database, self._path = database, path
+        self._pid, self._closed = os.getpid(), False
+        self._lock = threading.RLock()
+        self._state = State()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, create: bool = True, timeout: float = 10.0) -> Ledger:
+        """Open the ledger in the file `path`.
+
+        Args:
+            path: The file. Its folder must exist.
+            create: Start a new ledger if there is none. False never takes the write lock to open.
+            timeout: How many seconds to wait for other processes.
+
+        Raises:
+            LedgerLockedError: Another process held the file longer than `timeout`.
+            LedgerCorruptError: The file is something else, or damaged.
+            LedgerError: The file cannot be opened.
+        """
+        _validate.non_negative("timeout", timeout)
+        place = Path(path).resolve()
+        return cls(Database(place, create=create, timeout=timeout), place)
+
+    @classmethod
+    def in_memory(cls) -> Ledger:
+        """A ledger that ends with this process: for experiments on public data."""
+        return cls(Database(None, create=True, timeout=0.0), None)
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None if in memory."""
+        return self._path
+
+    @property
+    def identity(self) -> str:
+        """The random name that this ledger received when it was created."""
+        with self._reading() as state:
+            return state.identity
+
+    def close(self) -> None:
+        """Close the file. A connection inherited through fork is left to the process that owns it."""
+        if self._pid == os.getpid():
+            with self._lock:
+                self._database.close()
+                self._closed = True
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def account(self, dataset: str, unit: str, *, cap: Cap | None = None, rule: str | None = None) -> Account:
+        """Return the account of `dataset` under `unit`, and open it if there is none.
+
+        Args:
+            dataset: The name that the holder gives to the data; every run on this data names it.
+            unit: The unit of privacy in words, for example `str(Unit())`.
+            cap: What all runs together may spend. None: no limit for a new account, and any for an old one.
+            rule: `basic` sums epsilon and delta, `zcdp` sums rho. None: what the cap limits, else basic.
+
+        Raises:
+            LedgerError: The account exists with another cap or rule.
+        """
+        name, text = _text("dataset", dataset), _text("unit", unit)
+        chosen = _validate.one_of("rule", rule or (cap.rule if cap else "basic"), LIMITS)
+        if cap is not None and cap.rule != chosen:
+            raise ConfigurationError(
+                f"Expected a cap that limits {' and '.join(LIMITS[chosen])} for rule={chosen!r}."
+            )
+        limits = None if cap is None else cap.units()
+        with self._writing() as state:
+            account = state.find(name, text)
+            if account is None:
+                opened = self._append(state, "account", dataset=name, unit=text, rule=chosen, cap=limits)
+                account = state.account(opened.digest)
+            if (rule or cap) and chosen != account.rule:
+                raise LedgerError(
+                    f"The account {name!r} has the rule {account.rule!r}, for good. Leave rule out, and "
+                    f"give a cap of {' and '.join(LIMITS[account.rule])} or none."
+                )
+            if limits not in (None, account.cap):
+                raise LedgerError(
+                    f"The account {name!r} has another cap. Leave cap out, or change it with set_cap."
+                )
+            return _public(account)
+
+    def set_cap(self, account: Account, cap: Cap, *, reason: str) -> Account:
+        """Change what the account may spend from now on; the change and its reason stay on record."""
+        limits, why = cap.units(), _text("reason", reason)
+        with self._writing() as state:
+            self._append(state, "cap", account=account.id, cap=limits, reason=why)
+            return _public(state.account(account.id))
+
+    def reserve(
+        self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str = ""
+    ) -> Reservation:
+        """Set the full price of a run aside, before it touches the data.
+
+        Args:
+            account: From `account` of this ledger.
+            spend: The price of everything that the run will draw.
+            method: What will run, for example the generator's name.
+            plan_digest: Digest of the committed plan.
+            label: A remark for people.
+
+        Raises:
+            BudgetExceededError: The account has no room. Nothing was recorded.
+        """
+        named = {"method": _text("method", method), "plan": _text("plan_digest", plan_digest), "label": label}
+        with self._writing() as state:
+            head = self._append(state, "reserve", account=account.id, spend=spend.units(), **named)
+            return Reservation(seq=head.seq, digest=head.digest)
+
+    def draw(self, reservation: Reservation, event: Mapping[str, Any]) -> Receipt:
+        """Record that `event` is about to be drawn. Draw the noise after this has returned, not before."""
+        with self._writing() as state:
+            return self._append(state, "draw", reservation=reservation.id, event=dict(event))
+
+    def commit(self, reservation: Reservation) -> Receipt:
+        """Close a run that is complete. Its price stays spent."""
+        with self._writing() as state:
+            return self._append(state, "commit", reservation=reservation.id)
+
+    def release(self, reservation: Reservation) -> Receipt:
+        """Give back the price of a run that drew nothing.
+
+        Raises:
+            LedgerError: A draw was recorded, or the run is closed.
+        """
+        with self._writing() as state:
+            return self._append(state, "release", reservation=reservation.id)
+
+    def head(self) -> Head:
+        """The last entry: publish it, so that nobody can cut the end of the ledger unseen."""
+        with self._reading() as state:
+            return state.head
+
+    def entries(self, since: int = 0) -> tuple[Entry, ...]:
+        """The entries from number `since` on, as they are stored."""
+        with self._using() as database:
+            return tuple(database.entries(since))
+
+    def statement(self, dataset: str | None = None) -> tuple[AccountStatement, ...]:
+        """Statements of every account, or of those of `dataset`."""
+        with self._reading() as state:
+            return tuple(
+                account_statement(a) for a in state.accounts.values() if dataset in (None, a.dataset)
+            )
+
+    def verify(self, *, contains: Head | None = None) -> Verification:
+        """Recompute everything from the first entry: chain, numbers, caps, and the order of every run.
+
+        Args:
+            contains: A head seen earlier, for example in a certificate, that must still be there.
+        """
+        state, wanted = State(), contains
+        with self._using() as database:
+            try:
+                database.check()
+                for entry in database.entries(FIRST):
+                    state.accept(entry)
+                    if wanted is not None and (entry.seq, entry.digest) == (wanted.seq, wanted.digest):
+                        wanted = None
+                if state.head == BEFORE_FIRST:
+                    raise LedgerCorruptError("The ledger has no first entry.")
+            except LedgerCorruptError as error:
+                sound = state.head.seq + 1
+                return Verification(ok=False, entries=sound, first_bad_seq=sound, reason=str(error))
+        sound = state.head.seq + 1
+        if wanted is not None:
+            reason = "The ledger does not contain the head that was seen earlier: it was replaced or cut off."
+            return Verification(ok=False, entries=sound, first_bad_seq=wanted.seq, reason=reason)
+        return Verification(ok=True, entries=sound)
+
+    @contextmanager
+    def _using(self) -> Iterator[Database]:
+        if self._pid != os.getpid():  # before the lock, which the fork may have caught closed
+            raise LedgerError("This ledger was opened before a fork. Open it again in this process.")
+        with self._lock:
+            if self._closed:
+                raise LedgerError("This ledger is closed. Open it again.")
+            yield self._database
+
+    @contextmanager
+    def _reading(self) -> Iterator[State]:
+        with self._using() as database:
+            yield self._synced(database)
+
+    @contextmanager
+    def _writing(self) -> Iterator[State]:
+        with self._using() as database:
+            with database.transaction():
+                state = self._synced(database)
+                yield state
+            self._state = state
+
+    def _append(self, state: State, kind: str, **content: Any) -> Receipt:
+        entry = link(state.head, body(kind, **content))
+        state.apply(entry)
+        self._state = State()  # until the entry is durable: whatever fails now, the file is read again
+        self._database.insert(entry)
+        return state.head
+
+    def _synced(self, database: Database) -> State:
+        """The state after every entry in the file: what others wrote is checked and folded in."""
+        state = self._state
+        if state.head == BEFORE_FIRST:
+            fresh = database.entries(FIRST)
+        else:
+            fresh = database.entries(state.head.seq)
+            last = next(fresh, None)
+            if last is None or last.digest != state.head.digest:
+                raise LedgerCorruptError(
+                    "The ledger was replaced or cut off while it was open. Restore the file."
+                )
+        for entry in fresh:
+            state.accept(entry)
+        return state
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value or value != value.strip():
+        raise ConfigurationError(f"Expected {name} to be a text without spaces around it, got {value!r}.")
+    return value
+
+
+def _public(account: AccountState) -> Account:
+    cap = cap_of(account.cap)
+    return Account(id=account.id, dataset=account.dataset, unit=account.unit, rule=account.rule, cap=cap)
