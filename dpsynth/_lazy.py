@@ -18,5 +18,6 @@ def require(module: str, *, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"This needs the package {module.split('.')[0]!r}. Install it with: pip install 'dpsynth[{extra}]'"
+            f"This needs the package {module.partition('.')[0]!r}. "
+            f"Install it with: pip install 'dpsynth[{extra}]'"
         ) from error

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dpsynth.mechanisms.encoded import EncodedTable
     from dpsynth.privacy.events import Event
     from dpsynth.privacy.unit import Unit
+    from dpsynth.schema.layout import Domain
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Json = dict[str, Any]
@@ -62,8 +63,10 @@ class Measurement:
 
 
 class Mechanism(Protocol):
-    """A frozen plan for one paid access to the data. The set of mechanisms is closed: only classes
-    in `dpsynth.mechanisms` are accepted by a session."""
+    """A frozen plan for one paid access to the data.
+
+    The set of mechanisms is closed: a session accepts only classes of `dpsynth.mechanisms`.
+    """
 
     def event(self) -> Event:
         """The price; needs no data and, because parameters are normalised, no unit."""
@@ -73,6 +76,17 @@ class Mechanism(Protocol):
         """The mechanism as plain public JSON: equal descriptions mean equal mechanisms."""
         ...
 
-    def run(self, table: EncodedTable, unit: Unit) -> Measurement:
-        """Evaluate and add noise. Called by a session only, after the price is reserved."""
+    def check(self, domain: Domain, unit: Unit) -> None:
+        """Refuse what a table of this domain cannot answer; needs no data.
+
+        Raises:
+            ConfigurationError: Unknown columns, sizes that do not fit, or a scale out of range.
+        """
+        ...
+
+    def run(self, table: Any, unit: Unit) -> Measurement:
+        """Evaluate and add noise. Called by a session only, after the price is reserved.
+
+        `table` is an `EncodedTable`; for `PartitionSelection` a `LabelledColumn`.
+        """
         ...

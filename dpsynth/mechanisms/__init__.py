@@ -1,0 +1,37 @@
+"""Queries with their sensitivities, exact noise and exact selection: the only code that answers from rows.
+
+A mechanism is a frozen, public plan for one paid access. `event()` prices it without data; a session
+reserves that price and then calls `run`. The set of mechanisms is closed: `MECHANISMS` lists the
+classes that a session accepts.
+"""
+
+from __future__ import annotations
+
+from dpsynth.mechanisms._noise import tainted
+from dpsynth.mechanisms.base import Measurement, Mechanism, Query, Sensitivity
+from dpsynth.mechanisms.gaussian import GaussianMechanism, gaussian_sigma
+from dpsynth.mechanisms.laplace import LaplaceMechanism, laplace_scale
+from dpsynth.mechanisms.partition import PartitionSelection
+from dpsynth.mechanisms.queries import Marginal, Total
+from dpsynth.mechanisms.selection import ExponentialMechanism, MarginalGap, on_grid
+
+__all__ = [
+    "MECHANISMS",
+    "ExponentialMechanism",
+    "GaussianMechanism",
+    "LaplaceMechanism",
+    "Marginal",
+    "MarginalGap",
+    "Measurement",
+    "Mechanism",
+    "PartitionSelection",
+    "Query",
+    "Sensitivity",
+    "Total",
+    "gaussian_sigma",
+    "laplace_scale",
+    "on_grid",
+    "tainted",
+]
+
+MECHANISMS = (GaussianMechanism, LaplaceMechanism, ExponentialMechanism, PartitionSelection)

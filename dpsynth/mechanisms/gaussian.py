@@ -1,0 +1,77 @@
+"""The Gaussian mechanism for counting queries, on the integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpsynth.mechanisms._additive import CountQuery, check_parameters, noisy_answers, rounded_deviation
+from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
+from dpsynth.mechanisms._outward import norm_up, quotient_up
+from dpsynth.mechanisms.base import Json, Measurement
+from dpsynth.privacy.events import GaussianEvent
+
+if TYPE_CHECKING:
+    from dpsynth.mechanisms.encoded import EncodedTable
+    from dpsynth.privacy.unit import Unit
+    from dpsynth.schema.layout import Domain
+
+__all__ = ["GaussianMechanism", "gaussian_sigma"]
+
+
+def gaussian_sigma(query: CountQuery, mu: float, unit: Unit) -> float:
+    """The sigma of the continuous Gaussian that answers `query` at `mu`: L2 sensitivity / mu, rounded up."""
+    l2 = query.sensitivity(unit).l2
+    check_scale(l2 / mu)
+    return quotient_up(l2, mu)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaussianMechanism:
+    """Answers each query with rounded Gaussian noise on every cell.
+
+    Attributes:
+        queries: What is asked.
+        mus: For each query its L2 sensitivity divided by its sigma.
+
+    Privacy: unit as given to `run`. Query i has L2 sensitivity D_i under the unit and noise
+        sigma_i >= D_i / mu_i, so it is mu_i-GDP (Dong, Roth and Su, 2022); together they are one
+        Gaussian mechanism with mu = sqrt(sum mu_i^2), rounded up. Rounding the noise of integer
+        answers is post-processing (see `_noise`). Event: `GaussianEvent(mu)`.
+    """
+
+    queries: tuple[CountQuery, ...]
+    mus: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_parameters("mus", self.queries, self.mus)
+
+    def event(self) -> GaussianEvent:
+        """The price: sqrt(sum mu_i^2), rounded up."""
+        return GaussianEvent(mu=norm_up(self.mus))
+
+    def describe(self) -> Json:
+        """Public JSON."""
+        queries = [query.describe() for query in self.queries]
+        return {"type": "gaussian-mechanism/1", "queries": queries, "mus": [float(mu) for mu in self.mus]}
+
+    def sigmas(self, unit: Unit) -> tuple[float, ...]:
+        """For each query the sigma of its continuous noise; needs no data."""
+        return tuple(gaussian_sigma(q, mu, unit) for q, mu in zip(self.queries, self.mus, strict=True))
+
+    def check(self, domain: Domain, unit: Unit) -> None:
+        """Refuse what cannot run, before anything is spent; needs no data."""
+        self.sigmas(unit)
+        for query in self.queries:
+            query.check(domain)
+
+    def run(self, table: EncodedTable, unit: Unit) -> Measurement:
+        """Evaluate and add noise. Called by a session only, after the price is reserved."""
+        self.check(table.domain, unit)
+        sigmas = self.sigmas(unit)
+        return Measurement(
+            mechanism=self.describe(),
+            event=self.event(),
+            values=noisy_answers(table, self.queries, sigmas, rounded_gaussian),
+            sigmas=tuple(rounded_deviation(sigma**2) for sigma in sigmas),
+        )

@@ -1,0 +1,112 @@
+"""Queries: integer-valued questions with a sensitivity that follows from the unit of privacy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dpsynth.errors import ConfigurationError
+from dpsynth.mechanisms._outward import norm_up
+from dpsynth.mechanisms.base import IntArray, Json, Sensitivity
+
+if TYPE_CHECKING:
+    from dpsynth.mechanisms.encoded import EncodedTable
+    from dpsynth.privacy.unit import Unit
+    from dpsynth.schema.layout import Domain
+
+__all__ = ["CELLS_LIMIT", "QUERIES", "Marginal", "Total", "check_columns", "marginal_sensitivity"]
+
+CELLS_LIMIT = 2**27  # one gibibyte of counts
+
+
+@dataclass(frozen=True, slots=True)
+class Marginal:
+    """How many rows have each combination of codes of `columns`, over the whole declared domain.
+
+    The answer is flat, in C order over the columns as given.
+
+    Attributes:
+        columns: Names of modelled columns, each once.
+
+    Privacy: unit and relation as given to `sensitivity`. A row counts in exactly one cell. Adding or
+        removing a unit with at most k rows changes the counts by k at most in L1 and, when all k fall
+        into one cell, in L2. Replacing a unit takes up to k from cells and gives up to k to others:
+        2k in L1, sqrt(2) k in L2. The event belongs to the mechanism that answers.
+    """
+
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names: Sequence[str] = self.columns
+        if isinstance(names, str) or not names or len(set(names)) != len(names):
+            raise ConfigurationError(f"Expected marginal columns as different names, got {names!r}.")
+        object.__setattr__(self, "columns", tuple(names))
+
+    def sensitivity(self, unit: Unit) -> Sensitivity:
+        """In L1 and L2: k and k (add or remove), 2k and sqrt(2) k (replace)."""
+        return marginal_sensitivity(unit)
+
+    def describe(self) -> Json:
+        """Public JSON."""
+        return {"type": "marginal/1", "columns": list(self.columns)}
+
+    def check(self, domain: Domain) -> None:
+        """Refuse, before anything is spent, columns that `domain` lacks and tables beyond memory."""
+        check_columns(self.columns, domain)
+
+    def evaluate(self, table: EncodedTable) -> IntArray:
+        """The exact counts. Called by mechanisms only."""
+        return table.marginal_counts(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many rows there are: an answer of one cell.
+
+    Privacy: adding or removing a unit changes the number by at most k, its number of rows. Replacing
+        one changes it by at most k too: the other unit may own fewer rows, or rows that the schema
+        drops. The event belongs to the mechanism that answers.
+    """
+
+    def sensitivity(self, unit: Unit) -> Sensitivity:
+        """In both norms and for both relations k."""
+        return Sensitivity(l1=float(unit.contributions), l2=float(unit.contributions))
+
+    def describe(self) -> Json:
+        """Public JSON."""
+        return {"type": "total/1"}
+
+    def check(self, domain: Domain) -> None:
+        """Every domain will do."""
+
+    def evaluate(self, table: EncodedTable) -> IntArray:
+        """The exact number. Called by mechanisms only."""
+        return np.array([table.private_rows], dtype=np.int64)
+
+
+QUERIES: tuple[type[Marginal] | type[Total], ...] = (Marginal, Total)
+
+
+def marginal_sensitivity(unit: Unit) -> Sensitivity:
+    """How far the counts of one marginal move between neighbours; L2 is rounded up."""
+    k = unit.contributions
+    moved = (k,) if unit.relation == "add_remove" else (k, k)
+    return Sensitivity(l1=float(sum(moved)), l2=norm_up(moved))
+
+
+def check_columns(columns: tuple[str, ...], domain: Domain) -> None:
+    """Refuse columns that `domain` lacks, and tables with more than `CELLS_LIMIT` cells."""
+    unknown = [name for name in columns if name not in domain.columns]
+    if unknown:
+        raise ConfigurationError(
+            f"Expected modelled columns of the schema, {list(domain.columns)}; it has no {unknown}."
+        )
+    cells = domain.cells(columns)
+    if cells > CELLS_LIMIT:
+        raise ConfigurationError(
+            f"The marginal of {list(columns)} has {cells} cells; at most {CELLS_LIMIT} fit. "
+            "Take fewer columns, or declare coarser cells."
+        )
