@@ -1,0 +1,31 @@
+"""What a table may hold: columns, bounds, missing values, the unit of privacy, and the codecs."""
+
+from __future__ import annotations
+
+from dpsynth.schema.columns import (
+    Boolean,
+    Categorical,
+    Column,
+    Datetime,
+    Identifier,
+    Integer,
+    ModelledColumn,
+    Real,
+    Text,
+)
+from dpsynth.schema.layout import Domain
+from dpsynth.schema.schema import Schema
+
+__all__ = [
+    "Boolean",
+    "Categorical",
+    "Column",
+    "Datetime",
+    "Domain",
+    "Identifier",
+    "Integer",
+    "ModelledColumn",
+    "Real",
+    "Schema",
+    "Text",
+]

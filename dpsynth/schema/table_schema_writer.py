@@ -1,0 +1,120 @@
+"""A schema as a Table Schema v2 document (https://datapackage.org/standard/table-schema/).
+
+Everything that the standard can say is said in its words; what it cannot say, such as where a bound
+comes from, stands under the one key `dpsynth` of a field or of the document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from dpsynth.schema.column import Column
+from dpsynth.schema.columns import Boolean, Categorical, Identifier
+from dpsynth.schema.numeric import Datetime, NumericColumn, Real
+from dpsynth.schema.schema import Schema
+
+__all__ = ["EXTENSION", "VERSION", "extension_keys", "schema_to_json"]
+
+EXTENSION = "dpsynth"
+VERSION = 1
+
+Json = dict[str, Any]
+
+_PROFILE = "https://datapackage.org/profiles/2.0/tableschema.json"
+_EXTENDED = (
+    "origin",
+    "out_of_domain",
+    "other_label",
+    "labels",
+    "ordered",
+    "cells",
+    "edges",
+    "step",
+    "precision",
+    "resolution",
+    "pattern",
+    "rule",
+    "filler",
+)
+_TYPE_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def extension_keys(kind: type[Column]) -> dict[str, str]:
+    """For a kind of column, the keys of its extension and the attributes that they set."""
+    own = {field.name for field in fields(kind)}
+    return {_camel(name): name for name in _EXTENDED if name in own}
+
+
+def schema_to_json(schema: Schema) -> Json:
+    """The document of `schema`."""
+    unit: Json = {"relation": schema.unit.relation}
+    if schema.unit.id_column is not None:
+        unit |= {"idColumn": schema.unit.id_column, "contributions": schema.unit.contributions}
+    described = {"title": schema.title, "description": schema.description}
+    return {
+        "$schema": _PROFILE,
+        **{key: text for key, text in described.items() if text},
+        "fields": [_field(column) for column in schema.columns],
+        "missingValues": list(schema.missing_values),
+        EXTENSION: {"version": VERSION, "name": schema.name, "unit": unit},
+    }
+
+
+def _field(column: Column) -> Json:
+    described = {"name": column.name, "title": column.title, "description": column.description}
+    field: Json = {key: text for key, text in described.items() if text}
+    field |= _standard(column)
+    constraints = _constraints(column, has_categories="categories" in field)
+    if constraints:
+        field["constraints"] = constraints
+    if column.missing_values is not None:
+        field["missingValues"] = list(column.missing_values)
+    said = {"labels", "ordered"} if "categories" in field else set()
+    values = {
+        k: getattr(column, name) for k, name in extension_keys(type(column)).items() if name not in said
+    }
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
+    return field | {EXTENSION: {"kind": column.kind} | plain}
+
+
+def _standard(column: Column) -> Json:
+    """The type of the field, and what the standard says about it beside the constraints."""
+    if isinstance(column, Categorical):
+        return _categories(column)
+    if isinstance(column, Boolean):
+        values = {"trueValues": list(column.true_values), "falseValues": list(column.false_values)}
+        return {"type": "boolean"} | values
+    if isinstance(column, Datetime):
+        return {"type": column.temporal} | ({"format": column.format} if column.format else {})
+    if isinstance(column, NumericColumn):
+        return {"type": "number" if isinstance(column, Real) else "integer"}
+    return {"type": "any" if isinstance(column, Identifier) else "string"}
+
+
+def _categories(column: Categorical) -> Json:
+    if column.categories is None:
+        return {"type": "any"}
+    kinds = {type(category) for category in column.categories}
+    if kinds not in ({str}, {int}):  # the standard gives `categories` to texts and integers only
+        return {"type": _TYPE_NAMES[kinds.pop()] if len(kinds) == 1 else "any"}
+    categories: list[Any] = list(column.categories)
+    if column.labels is not None:
+        pairs = zip(categories, column.labels, strict=True)
+        categories = [{"value": value, "label": label} for value, label in pairs]
+    return {"type": _TYPE_NAMES[kinds.pop()], "categories": categories, "categoriesOrdered": column.ordered}
+
+
+def _constraints(column: Column, *, has_categories: bool) -> Json:
+    constraints: Json = {"required": True} if column.required else {}
+    if isinstance(column, Categorical) and column.categories is not None and not has_categories:
+        constraints["enum"] = list(column.categories)
+    if isinstance(column, NumericColumn):
+        bounds = {"minimum": column.minimum, "maximum": column.maximum}
+        constraints |= {key: bound for key, bound in bounds.items() if bound is not None}
+    return constraints
