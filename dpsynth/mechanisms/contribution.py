@@ -26,16 +26,9 @@ def bounded_rows(units: np.ndarray[Any, Any], contributions: int) -> np.ndarray[
         changes nothing for the others: neighbours before the cut are neighbours after it, at
         distance k. The choice costs nothing.
     """
-    keys = random_words(len(units))
-    order = np.lexsort((keys, units))
-    ordered = units[order]
-    starts = (
-        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        if len(units)
-        else np.zeros(0, dtype=np.int64)
-    )
-    group = np.cumsum(np.isin(np.arange(len(units)), starts)) - 1
-    rank = np.arange(len(units)) - starts[group]
+    order = np.lexsort((random_words(len(units)), units))
+    grouped = units[order]
+    rank = np.arange(len(units)) - np.searchsorted(grouped, grouped)
     mask = np.zeros(len(units), dtype=bool)
     mask[order[rank < contributions]] = True
     return mask

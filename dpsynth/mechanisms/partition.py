@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelledColumn", "PartitionSelection"]
 
+_LONGEST_LABEL = 1000  # characters
 _LEAST_DELTA = 1e-200  # a share of it for each label is still an ordinary double
 
 
@@ -39,7 +40,7 @@ class LabelledColumn:
         units: For each row the number of its unit; None if every row is a unit of its own.
 
     Privacy: releases nothing. No length, no iteration, no conversion, no pickling, no content in its
-        representation. Each label is made storable by itself, whatever the other rows hold.
+        representation. A label that cannot be stored counts as missing, whatever other rows hold.
     """
 
     __slots__ = ("_codes", "_labels", "_units")
@@ -52,10 +53,12 @@ class LabelledColumn:
         raw, found = pd.factorize(np.asarray(labels, dtype=object), use_na_sentinel=True)
         if units is not None and len(units) != len(raw):
             raise DataError("Expected one unit for each label.")
-        merged, kept = pd.factorize(np.array([_storable(label) for label in found], dtype=object))
-        present = raw >= 0
+        storable = [label if _is_storable(label) else None for label in found]
+        places, kept = pd.factorize(np.array(storable, dtype=object), use_na_sentinel=True)
+        codes = np.append(places, -1)[raw].astype(np.int64)
+        present = codes >= 0
         self._labels = [str(label) for label in kept]
-        self._codes = merged[raw[present]].astype(np.int64)
+        self._codes = codes[present]
         self._units = None if units is None else np.unique(units, return_inverse=True)[1][present]
 
     def counts(self, contributions: int) -> tuple[list[str], IntArray]:
@@ -81,9 +84,13 @@ class LabelledColumn:
     __reduce__ = __reduce_ex__ = __copy__ = __deepcopy__ = _refuse
 
 
-def _storable(label: str) -> str:
-    """`label` as text that a fixed-width array and a JSON file can hold: no NUL, no lone surrogate."""
-    return label.encode("utf-8", "replace").decode().replace("\0", "?")
+def _is_storable(label: str) -> bool:
+    """Whether arrays and JSON can hold `label`: no NUL, no lone surrogate, not huge."""
+    return (
+        len(label) <= _LONGEST_LABEL
+        and "\0" not in label
+        and label == label.encode("utf-8", "replace").decode()
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
