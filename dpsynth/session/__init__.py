@@ -1,0 +1,25 @@
+"""The one door to private data: `PrivateTable`, `Session`, and what comes out of it."""
+
+from __future__ import annotations
+
+from dpsynth.session._vault import PrivateTable
+from dpsynth.session.guarantee import Guarantee, LedgerPosition
+from dpsynth.session.measurer import Measurer
+from dpsynth.session.plan import Plan, Step
+from dpsynth.session.reading import Source
+from dpsynth.session.session import Progress, Session
+from dpsynth.session.transcript import Replay, Transcript
+
+__all__ = [
+    "Guarantee",
+    "LedgerPosition",
+    "Measurer",
+    "Plan",
+    "PrivateTable",
+    "Progress",
+    "Replay",
+    "Session",
+    "Source",
+    "Step",
+    "Transcript",
+]

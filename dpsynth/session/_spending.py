@@ -1,0 +1,100 @@
+"""Charge first, then draw: the only place where a mechanism meets the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dpsynth.errors import BudgetExceededError, MechanismError, PrivacyError
+from dpsynth.ledger import Account, Ledger, Reservation, Spend
+from dpsynth.mechanisms import MECHANISMS, tainted
+from dpsynth.mechanisms.base import Measurement, Mechanism
+from dpsynth.mechanisms.encoded import EncodedTable
+from dpsynth.privacy.unit import Unit
+from dpsynth.session.plan import Step
+
+__all__ = ["Spending"]
+
+
+class Spending:
+    """One reservation and everything that is drawn under it.
+
+    Privacy: a draw happens only if it is the next step of what was committed, and only after its event
+        is durably in the ledger. Whatever fails later, the reservation stays spent.
+    """
+
+    def __init__(self, ledger: Ledger, account: Account, unit: Unit) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._unit = unit
+        self._reservation: Reservation | None = None
+        self._steps: tuple[Step, ...] = ()
+        self.measurements: list[Measurement] = []
+        self.labels: list[str] = []
+        self.tainted = False
+
+    @property
+    def started(self) -> bool:
+        """Whether a reservation stands."""
+        return self._reservation is not None
+
+    @property
+    def steps(self) -> int:
+        """How many draws were committed so far."""
+        return len(self._steps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was committed was drawn."""
+        return len(self.measurements) == len(self._steps)
+
+    def reserve(self, spend: Spend, *, method: str, plan_digest: str) -> None:
+        """Reserve `spend` durably. Nothing is drawn.
+
+        Raises:
+            BudgetExceededError: The account has no room.
+        """
+        self._reservation = self._ledger.reserve(self._account, spend, method=method, plan_digest=plan_digest)
+
+    def commit_steps(self, steps: Sequence[Step]) -> None:
+        """Fix the next draws: their events, in order."""
+        self._steps = (*self._steps, *steps)
+
+    def draw(self, mechanism: Mechanism, table: Any) -> Measurement:
+        """Record the draw in the ledger, then run `mechanism` on `table`.
+
+        Raises:
+            PrivacyError: The mechanism is none of the reviewed ones.
+            BudgetExceededError: It is not the next step of what was committed.
+            ConfigurationError: It asks for columns or sizes that the schema does not have.
+            MechanismError: It failed; its price stays spent.
+        """
+        if type(mechanism) not in MECHANISMS:
+            raise PrivacyError(
+                f"{type(mechanism).__name__} is no mechanism of dpsynth.mechanisms. "
+                "Only reviewed mechanisms may touch private data."
+            )
+        event, done = mechanism.event(), len(self.measurements)
+        if self._reservation is None or done >= len(self._steps) or self._steps[done].event != event:
+            raise BudgetExceededError(
+                "The generator asked for something that its plan does not hold. "
+                "`plan` and `fit` of a generator must agree on every event, in order."
+            )
+        if isinstance(table, EncodedTable):
+            mechanism.check(table.domain, self._unit)  # whatever can be refused without data is refused first
+        self._ledger.draw(self._reservation, event.to_json())
+        try:
+            measurement = mechanism.run(table, self._unit)
+        except Exception:  # noqa: BLE001 - whatever it says may quote the data
+            raise MechanismError(
+                f"The mechanism for {self._steps[done].label!r} failed. Its price stays spent."
+            ) from None
+        self.tainted = self.tainted or tainted()
+        self.measurements.append(measurement)
+        self.labels.append(self._steps[done].label)
+        return measurement
+
+    def finish(self) -> None:
+        """Mark the reservation as used."""
+        if self._reservation is not None:
+            self._ledger.commit(self._reservation)

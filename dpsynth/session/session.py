@@ -1,0 +1,294 @@
+"""The one door: every number that leaves a private table leaves through here, and is paid first.
+
+The order is fixed: check the plan, reserve durably in the ledger, record the draw durably, draw the
+noise, keep the receipt. A crash anywhere after the reservation leaves the price spent (pitfall P12).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from dpsynth import _validate
+from dpsynth.errors import BudgetExceededError, ConfigurationError, DataError, PrivacyError
+from dpsynth.ledger import Account, Cap, Ledger, Spend
+from dpsynth.mechanisms.partition import PartitionSelection
+from dpsynth.privacy.accountant import Price, price
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibrate import rho_of
+from dpsynth.privacy.events import Event, ZCDPEvent
+from dpsynth.session._spending import Spending
+from dpsynth.session._vault import PrivateTable, content_of
+from dpsynth.session.discover import discover, needs_categories, plan_discovery
+from dpsynth.session.guarantee import Guarantee, LedgerPosition
+from dpsynth.session.transcript import Transcript
+
+if TYPE_CHECKING:
+    from dpsynth.mechanisms.base import Measurement, Mechanism
+    from dpsynth.schema.schema import Schema
+    from dpsynth.session.measurer import Measurer
+    from dpsynth.session.plan import Plan
+
+__all__ = ["Progress", "Session"]
+
+FittedT_co = TypeVar("FittedT_co", covariant=True)
+
+
+class Fits(Protocol[FittedT_co]):
+    """What a session needs of a generator."""
+
+    def plan(self, schema: Schema, budget: Budget) -> Plan:
+        """What `fit` will ask."""
+        ...
+
+    def fit(self, measurer: Measurer, *, rng: Any = None) -> FittedT_co:
+        """Measure and return a model."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a run is. Holds nothing that the guarantee does not cover.
+
+    Attributes:
+        label: What was measured last.
+        done: Paid steps that are finished.
+        steps: Paid steps in all.
+    """
+
+    label: str
+    done: int
+    steps: int
+
+
+class _Door:
+    """The measurer of a run. It holds one function; the rows are behind it."""
+
+    __slots__ = ("budget", "measure", "schema")
+
+    def __init__(self, schema: Schema, budget: Budget, measure: Callable[[Mechanism], Measurement]) -> None:
+        self.schema = schema
+        self.budget = budget
+        self.measure = measure
+
+    def select(self, mechanism: Mechanism) -> int:
+        return int(self.measure(mechanism).values[0][0])
+
+
+class Session:
+    """One budget, one reservation in the ledger, one guarantee, over one private table.
+
+    Privacy: the releases of a session together cost at most its budget, for `table.schema.unit`. A
+        plan of fixed parameters is priced by any accountant. A session that first buys parts of its
+        schema composes both phases in zCDP, with shares that are fixed beforehand: adaptive
+        composition with fixed rho is sound (Bun and Steinke, 2016).
+    """
+
+    def __init__(self, table: PrivateTable, budget: Budget, ledger: Ledger, account: Account) -> None:
+        self._table = table
+        self._schema = table.schema
+        self._budget = budget
+        self._granted = budget
+        self._ledger = ledger
+        self._account = account
+        self._spending = Spending(ledger, account, table.schema.unit)
+        self._bought = 0
+        self._plan: Plan | None = None
+        self._position: LedgerPosition | None = None
+        self._cost: Price | None = None
+
+    @classmethod
+    def open(
+        cls,
+        table: PrivateTable,
+        *,
+        budget: Budget,
+        ledger: Ledger,
+        dataset: str,
+        cap: Cap | None = None,
+        rule: str | None = None,
+    ) -> Session:
+        """Open the door to `table` for one run. Nothing is spent yet.
+
+        Args:
+            table: The private table.
+            budget: What this session may spend at most.
+            ledger: Where spending is recorded.
+            dataset: Name of the account: all releases about the same people belong to one name.
+            cap: Ceiling of the account, set when the account is new.
+            rule: How a new account adds up: `basic` (sums of epsilon and delta) or `zcdp`; None follows from
+                its cap.
+
+        Raises:
+            LedgerError: The ledger cannot be used, or the account has another cap.
+        """
+        if not dataset:
+            raise ConfigurationError(
+                "Expected a name for the data set: all releases about the same people share it."
+            )
+        return cls(table, budget, ledger, ledger.account(dataset, str(table.schema.unit), cap=cap, rule=rule))
+
+    @property
+    def schema(self) -> Schema:
+        """The schema, with what was discovered so far."""
+        return self._schema
+
+    def discover(self, *, share: float = 0.2, cells: Collection[str] = ()) -> Schema:
+        """Buy what the schema leaves open: bounds, category lists and, for `cells`, numeric cells.
+
+        Args:
+            share: Part of the session's budget (of rho) that discovery may use.
+            cells: Numeric columns whose cells are to follow the data.
+
+        Returns:
+            The complete schema; what was bought has the origin `dp`.
+
+        Privacy: the whole budget of the session is reserved before the first draw. Half of delta
+            covers the category lists (Gaussian thresholding) where any are bought.
+        """
+        if self._spending.started:
+            raise PrivacyError("Discovery comes first in a session, and once. Open another session.")
+        _validate.fraction("share", share)
+        failure = self._budget.delta / 2 if needs_categories(self._schema) else 0.0
+        rest = self._budget.delta - failure
+        rho = rho_of(Budget(epsilon=self._budget.epsilon, rho=self._budget.rho, delta=rest))
+        plan = plan_discovery(self._schema, rho=share * rho, delta=failure, cells=cells)
+        # Rounded down, so that the two phases never add up to more than the whole.
+        self._granted = Budget(rho=math.nextafter(rho - share * rho, 0.0), delta=rest)
+        whole = self._price((*plan.events, ZCDPEvent(rho=self._granted.rho or 0.0)), adaptive=True)
+        self._reserve(whole, method="discovery, then a generator", plan_digest=plan.digest())
+        self._spending.commit_steps(plan.steps)
+        self._schema = discover(self._schema, self._ask, plan)
+        self._bought = self._spending.steps
+        return self._schema
+
+    def run(
+        self,
+        generator: Fits[FittedT_co],
+        *,
+        rng: object = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> FittedT_co:
+        """Commit the generator's plan, then fit it on measurements. Once for each session.
+
+        Args:
+            generator: The configured method.
+            rng: Seed or generator of the post-processing; noise takes no seed.
+            progress: Called after each paid step.
+
+        Returns:
+            What the generator returns: a model that holds no data.
+
+        Raises:
+            SchemaError: Parts of the schema are still unknown.
+            BudgetExceededError: The plan or the ledger has no room; nothing was drawn.
+
+        Privacy: unit, sensitivities and events are those of the plan's mechanisms; the price of all of
+            them is in the ledger before the first is drawn.
+        """
+        if self._plan is not None:
+            raise PrivacyError("This session has had its run. Open another session for another budget.")
+        if not self._schema.complete:
+            raise DataError(
+                f"The schema does not say what these columns may hold: {list(self._schema.unknown)}. Declare "
+                "their categories or bounds, or buy them from the budget with discovery."
+            )
+        plan = generator.plan(self._schema, self._granted)
+        events = (*(m.event for m in self._spending.measurements), *plan.events)
+        cost = self._price(events, adaptive=self._bought > 0)
+        if not self._spending.started:
+            self._reserve(cost, method=plan.method, plan_digest=plan.digest())
+        self._plan = plan
+        self._spending.commit_steps(plan.steps)
+        table = content_of(self._table).encode(self._schema.modelled)
+
+        def measure(mechanism: Mechanism) -> Measurement:
+            measurement = self._spending.draw(mechanism, table)
+            if progress is not None:
+                done = len(self._spending.measurements)
+                progress(Progress(label=self._spending.labels[-1], done=done, steps=self._spending.steps))
+            return measurement
+
+        model = generator.fit(_Door(self._schema, self._granted, measure), rng=rng)
+        if not self._spending.complete:
+            raise PrivacyError(
+                "The generator asked less than it planned: where a run stops must not depend on answers."
+            )
+        self._spending.finish()
+        head = self._ledger.head()
+        self._position = LedgerPosition(sequence=head.seq, digest=head.digest)
+        return model
+
+    @property
+    def transcript(self) -> Transcript:
+        """The public record of the finished run (without discovery, whose result is the schema)."""
+        self._finished()
+        return Transcript(
+            schema=self._schema,
+            budget=self._granted,
+            measurements=tuple(self._spending.measurements[self._bought :]),
+            tainted=self._spending.tainted,
+        )
+
+    def guarantee(self) -> Guarantee:
+        """What the finished run promises, with everything that spent it.
+
+        Raises:
+            PrivacyError: The run is not finished.
+        """
+        plan, position, cost = self._finished()
+        return Guarantee(
+            epsilon=cost.epsilon,
+            delta=cost.delta,
+            engine=cost.engine,
+            unit=self._schema.unit,
+            dataset=self._account.dataset,
+            method=plan.method,
+            events=tuple(m.event for m in self._spending.measurements),
+            labels=tuple(self._spending.labels),
+            adaptive=self._bought > 0,
+            ledger=position,
+            plan_digest=plan.digest(),
+            taints=self._taints(),
+        )
+
+    def _ask(self, mechanism: Mechanism, columns: Sequence[Any]) -> Measurement:
+        content = content_of(self._table)
+        whole = isinstance(mechanism, PartitionSelection)
+        return self._spending.draw(
+            mechanism, content.labels(columns[0]) if whole else content.encode(columns)
+        )
+
+    def _price(self, events: Sequence[Event], *, adaptive: bool) -> Price:
+        cost = price(events, delta=self._budget.delta, adaptive=adaptive)
+        whole = (ZCDPEvent(rho=self._budget.rho or 1.0),)
+        limit = self._budget.epsilon or price(whole, delta=self._budget.delta).epsilon
+        if cost.epsilon > limit:
+            raise BudgetExceededError(
+                f"The plan costs epsilon = {cost.epsilon:.6g}, the budget is {limit:.6g}. "
+                "`plan` of a generator must stay within the budget that it is given."
+            )
+        return cost
+
+    def _reserve(self, cost: Price, *, method: str, plan_digest: str) -> None:
+        # What was committed is what the run costs, even if it stops early: where it stops may depend
+        # on the data.
+        self._cost = cost
+        spend = Spend(epsilon=cost.epsilon, delta=cost.delta, rho=cost.rho)
+        self._spending.reserve(spend, method=method, plan_digest=plan_digest)
+
+    def _finished(self) -> tuple[Plan, LedgerPosition, Price]:
+        if self._plan is None or self._position is None or self._cost is None:
+            raise PrivacyError("The run is not finished: call `run` first. What it reserved stays spent.")
+        return self._plan, self._position, self._cost
+
+    def _taints(self) -> tuple[str, ...]:
+        reasons = []
+        if self._spending.tainted:
+            reasons.append("test noise was drawn")
+        if self._schema.assumed:
+            names = ", ".join(self._schema.assumed)
+            reasons.append(f"the schema assumes from the data what these columns may hold: {names}")
+        return tuple(reasons)

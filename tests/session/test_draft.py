@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
+from dpsynth.session.draft import draft_schema
+
+ROWS = 60
+COLUMNS: dict[str, tuple[list[str], type[Column]]] = {
+    "person_id": ([f"P{i}" for i in range(ROWS)], Identifier),
+    "age": ([str(20 + i % 40) for i in range(ROWS)], Integer),
+    "grade": ([str(i % 5) for i in range(ROWS)], Categorical),
+    "height": ([f"1.{i + 20}" for i in range(ROWS)], Real),
+    "tiny": ([f"{i}e-3" for i in range(ROWS)], Real),
+    "member": (["true", "false"] * (ROWS // 2), Boolean),
+    "day": ([f"2020-01-{1 + i % 28:02d}" for i in range(ROWS)], Datetime),
+    "moment": ([f"2020-01-{1 + i % 28:02d} 10:00:00" for i in range(ROWS)], Datetime),
+    "colour": (["red", "green", "?"] * (ROWS // 3), Categorical),
+    "note": ([f"text {i}" for i in range(ROWS)], Text),
+    "nothing": ([""] * ROWS, Text),
+}
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame({name: values for name, (values, _) in COLUMNS.items()})
+
+
+def test_kinds_are_guessed_and_marked(frame: pd.DataFrame) -> None:
+    schema = draft_schema(frame)
+    assert {column.name: type(column) for column in schema.columns} == {
+        n: kind for n, (_, kind) in COLUMNS.items()
+    }
+    assert set(schema.assumed) == set(COLUMNS)  # nothing slips through as declared
+    assert "?" in schema.missing_values
+    colour, height = schema.column("colour"), schema.column("height")
+    assert isinstance(colour, Categorical)
+    assert colour.categories == ("green", "red")
+    assert isinstance(height, Real)
+    assert height.precision == 2
+
+
+def test_files_and_typed_frames_give_the_same_kinds(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    from_file = draft_schema(tmp_path / "people.csv")
+    assert from_file.name == "people"
+    typed = frame.assign(
+        age=frame["age"].astype(int).where(frame["age"] != "20"),  # floats, because one value is missing
+        day=pd.to_datetime(frame["day"]),
+        member=frame["member"] == "true",
+    )
+    kinds = {column.name: type(column) for column in draft_schema(typed).columns}
+    assert kinds["age"] is Integer
+    assert kinds["member"] is Boolean
+    assert kinds["day"] is Datetime
