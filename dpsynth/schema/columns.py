@@ -80,6 +80,8 @@ class Categorical(ModelledColumn):
     def _check_categories(self, categories: tuple[Category, ...]) -> None:
         if categories or self.out_of_domain != "other":  # discovery may find that no category is frequent
             check_cell_count(self, len(categories))
+        if any(isinstance(category, int) and not -(2**63) <= category < 2**63 for category in categories):
+            refuse(self, "expected whole-number categories of at most 64 bits; declare longer ones as texts")
         texts = [text_of(category) for category in categories]
         if not all(isinstance(category, (str, int, float)) for category in categories) or None in texts:
             refuse(self, "expected categories that are texts, numbers or truth values, none of them blank")

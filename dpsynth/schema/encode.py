@@ -9,6 +9,7 @@ Privacy: the code of a row is a function of that row's value and of the public c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.errors import DataError
-from dpsynth.schema.canonical import UNREADABLE, number_of, seconds_of, text_of
+from dpsynth.schema.canonical import UNREADABLE, Lookup, number_of, seconds_of, text_of
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.numeric import Datetime, NumericColumn
@@ -131,10 +132,15 @@ def _read_texts(column: ModelledColumn, texts: Sequence[str], tokens: frozenset[
         find = column.lookup(tokens).find
         codes = (find(text) for text in texts)
         return np.array([UNREADABLE if code is None else code for code in codes], dtype=np.float64)
-    pattern = column.format if isinstance(column, Datetime) else None
-    read = (lambda text: seconds_of(text, pattern)) if isinstance(column, Datetime) else number_of
-    readings = np.array([np.nan if text in tokens else read(text) for text in texts], dtype=np.float64)
-    return _without_tokens(readings, [read(token) for token in tokens])
+    if isinstance(column, Datetime):
+        # A whole-number token such as "-1" is also met as "-1.0", where a reader made floats of it.
+        marks = Lookup((token, math.nan) for token in tokens)
+        return np.array(
+            [seconds_of(text, column.format) if marks.find(text) is None else np.nan for text in texts],
+            dtype=np.float64,
+        )
+    readings = np.array([np.nan if text in tokens else number_of(text) for text in texts], dtype=np.float64)
+    return _without_tokens(readings, [number_of(token) for token in tokens])
 
 
 def read_labels(

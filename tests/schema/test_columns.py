@@ -95,6 +95,7 @@ DAY = {"minimum": "2020-01-01", "maximum": "2020-12-31"}
         (Datetime, DAY | {"format": 3}, "strptime"),
         (Identifier, {"pattern": "P"}, "one run"),
         (Identifier, {"pattern": "#-#"}, "one run"),
+        (Categorical, {"categories": (1, 2**63)}, "64 bits"),
         (Text, {"rule": "keep"}, "rule"),
         (Text, {"origin": "guessed"}, "origin"),
         (Text, {"missing_values": "NA"}, "to be a list"),

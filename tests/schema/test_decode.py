@@ -28,7 +28,7 @@ RNG = np.random.default_rng(5)
 
 category = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=5),
-    st.integers(),
+    st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
 )
