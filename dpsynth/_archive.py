@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +28,18 @@ _LARGEST_MANIFEST = 64 * 2**20
 _LARGEST_ARRAY = 4 * 2**30
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 Arrays = dict[str, "np.ndarray[Any, Any]"]
+# All that a damaged or hostile file has been seen to raise while it is taken apart.
+_BROKEN = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
@@ -138,7 +151,7 @@ def read_archive(path: str | Path, *, kind: str) -> tuple[dict[str, Any], Arrays
             return _read(archive, kind)
     except StorageError:
         raise
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+    except _BROKEN as error:
         raise StorageError(
             f"Cannot read {str(path)!r}: it does not exist, is damaged, or is no dpsynth file."
         ) from error

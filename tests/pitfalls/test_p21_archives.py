@@ -74,6 +74,8 @@ def test_changed_missing_extra_and_foreign_members_are_refused(saved: Path, tmp_
         {"extra__npy": data},
         {"manifest__json": b"{}"},
         {"manifest__json": b"[1"},
+        {"manifest__json": b'{"kind": "test/1", "header": {}, "members": []}'},
+        {"manifest__json": b"[" * 100_000},
         {"manifest__json": None},
     ):
         saved.write_bytes(original)
@@ -98,3 +100,16 @@ def test_a_write_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         write_archive(target, kind=KIND, header={}, arrays={})
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_any_changed_byte_is_refused_or_changes_nothing(saved: Path) -> None:
+    original = saved.read_bytes()
+    expected = read_archive(saved, kind=KIND)[1]["x"].tolist()
+    for place in range(len(original)):
+        saved.write_bytes(original[:place] + bytes([original[place] ^ 0x55]) + original[place + 1 :])
+        try:
+            header, arrays = read_archive(saved, kind=KIND)
+        except StorageError:
+            continue
+        assert header == {"a": 1}  # a time stamp or an unused field of the container
+        assert arrays["x"].tolist() == expected
