@@ -5,57 +5,19 @@ A new generator is one file with a `Generator`, a `Model` and one line in `regis
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
 
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import Event
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
+from dpsynth.session.plan import Plan, Step
+
+__all__ = ["Generator", "Model", "Plan", "Rng", "Step", "random_generator"]
 
 Rng = int | np.random.Generator | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One line of a plan: what is asked, what it costs, and how noisy it will be."""
-
-    label: str
-    event: Event
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What a fit will ask, in order, fixed before the first draw.
-
-    Attributes:
-        method: Name of the generator.
-        steps: One for each paid access, in the order in which `fit` makes them.
-        expected_error: Public forecasts, for example the expected noise of a marginal in rows.
-        memory_bytes: Upper bound on the size of the model and its largest tables.
-    """
-
-    method: str
-    steps: tuple[Step, ...]
-    expected_error: Mapping[str, float] = field(default_factory=dict)
-    memory_bytes: int = 0
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """The events of all steps, in order."""
-        return tuple(step.event for step in self.steps)
-
-    def digest(self) -> str:
-        """SHA-256 over method and events: what a session commits to the ledger before drawing."""
-        body = {"method": self.method, "events": [e.to_json() for e in self.events]}
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 class Model(Protocol):

@@ -1,0 +1,10 @@
+"""Methods that turn measurements into models, and models into tables."""
+
+from __future__ import annotations
+
+from dpsynth.generators.base import Generator, Model, Plan, Rng, Step
+from dpsynth.generators.fitted import FittedModel
+from dpsynth.generators.registry import get, names
+from dpsynth.generators.table import SyntheticTable
+
+__all__ = ["FittedModel", "Generator", "Model", "Plan", "Rng", "Step", "SyntheticTable", "get", "names"]

@@ -1,0 +1,209 @@
+"""A tree of columns: the model behind `independent` and `mst`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.sampling import Codes, sample_tree
+from dpsynth.schema.schema import Schema
+
+__all__ = ["TreeModel"]
+
+Order = tuple[tuple[str, "str | None"], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TreeModel:
+    """A distribution over codes in which each column depends on its parent only.
+
+    Attributes:
+        schema: The schema whose codes it speaks.
+        total: The DP estimate of the number of rows.
+        order: Every modelled column with its parent (None for a root), parents first.
+        tables: For a root its distribution; for a child one distribution for each code of its parent.
+    """
+
+    name: ClassVar[str] = "tree"
+
+    schema: Schema
+    total: float
+    order: Order
+    tables: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        for table in self.tables.values():
+            table.setflags(write=False)
+
+    @classmethod
+    def from_counts(
+        cls,
+        schema: Schema,
+        total: float,
+        order: Order,
+        *,
+        margins: Mapping[str, FloatArray],
+        pairs: Mapping[tuple[str, str], FloatArray],
+    ) -> TreeModel:
+        """Build the tree from consistent counts.
+
+        Args:
+            schema: The schema.
+            total: Number of rows.
+            order: Columns with their parents.
+            margins: Counts of each column.
+            pairs: Counts of each pair (parent, child), in that order of axes.
+        """
+        tables = {
+            name: _shares(margins[name])
+            if parent is None
+            else _rows_to_shares(pairs[parent, name], margins[name])
+            for name, parent in order
+        }
+        return cls(schema=schema, total=total, order=order, tables=tables)
+
+    def sample_codes(
+        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+    ) -> dict[str, Codes]:
+        """Draw `rows` records; `given` fixes codes and conditions all other columns on them exactly."""
+        tree = self.condition(given) if given else self
+        return sample_tree(tree.order, tree.tables, rows, rng)
+
+    def probability(self, given: Mapping[str, int]) -> float:
+        """The share of records that have the codes `given`."""
+        return float(self._upward(given)[1])
+
+    def condition(self, given: Mapping[str, int]) -> TreeModel:
+        """The exact conditional distribution, again as a tree (one upward pass of messages).
+
+        Raises:
+            ConfigurationError: The model gives `given` no probability.
+        """
+        weights, probability = self._upward(given)
+        if probability <= 0:
+            raise ConfigurationError(
+                f"The model holds no records with these values of {sorted(given)} together. "
+                "Fix fewer columns."
+            )
+        tables = {}
+        for name, parent in self.order:
+            joint = self.tables[name] * weights[name]
+            tables[name] = _shares(joint) if parent is None else _rows_to_shares(joint, weights[name])
+        return TreeModel(schema=self.schema, total=self.total, order=self.order, tables=tables)
+
+    def marginal(self, columns: Sequence[str]) -> FloatArray:
+        """The exact probabilities of one column or of a pair, axes in the order of `columns`.
+
+        Raises:
+            ConfigurationError: Other than one or two different modelled columns.
+        """
+        if not 1 <= len(set(columns)) == len(columns) <= 2 or not set(columns) <= set(self.tables):
+            raise ConfigurationError(f"Expected one or two different modelled columns, got {list(columns)}.")
+        parents = dict(self.order)
+        if len(columns) == 1:
+            return self._column(columns[0], parents)
+        left, right = (_ancestry(name, parents) for name in columns)
+        shared = next((name for name in left if name in right), None)
+        if shared is None:
+            return np.outer(self._column(columns[0], parents), self._column(columns[1], parents))
+        top = self._column(shared, parents)
+        ways = [self._along(path[: path.index(shared)], len(top)) for path in (left, right)]
+        joint: FloatArray = (ways[0].T * top) @ ways[1]
+        return joint
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+        """Header and arrays; every shape follows from the schema and the tree."""
+        header = {"total": self.total, "order": [list(item) for item in self.order]}
+        return header, {str(i): self.tables[name] for i, (name, _) in enumerate(self.order)}
+
+    @classmethod
+    def from_state(
+        cls, schema: Schema, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
+    ) -> TreeModel:
+        """Rebuild the model.
+
+        Raises:
+            StorageError: Header, arrays and schema do not fit together.
+        """
+        try:
+            order: Order = tuple((str(name), parent) for name, parent in header["order"])
+            tables = {name: np.asarray(arrays[str(i)], np.float64) for i, (name, _) in enumerate(order)}
+            total = float(header["total"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError("The saved tree lacks a field or a table.") from error
+        sizes = dict(zip(schema.domain.columns, schema.domain.sizes, strict=True))
+        if not np.isfinite(total) or total < 0 or set(tables) != set(sizes) or len(order) != len(sizes):
+            raise StorageError("The saved tree does not have the columns of its schema.")
+        seen: dict[str, int] = {}
+        for name, parent in order:
+            if parent is not None and parent not in seen:
+                raise StorageError("The saved tree is no tree.")
+            shape = (sizes[name],) if parent is None else (seen[parent], sizes[name])
+            if not _distributions(tables[name], shape):
+                raise StorageError(f"The table of column {name!r} holds no distributions of the right shape.")
+            seen[name] = sizes[name]
+        return cls(schema=schema, total=total, order=order, tables=tables)
+
+    def _column(self, name: str, parents: Mapping[str, str | None]) -> FloatArray:
+        path = _ancestry(name, parents)
+        share = self.tables[path[-1]]
+        for step in path[-2::-1]:
+            share = share @ self.tables[step]
+        return share
+
+    def _along(self, path: Sequence[str], size: int) -> FloatArray:
+        """P(path[0] | the parent of path[-1]), a column of `size` codes."""
+        way = np.eye(size)
+        for step in reversed(path):
+            way = way @ self.tables[step]
+        return way
+
+    def _upward(self, given: Mapping[str, int]) -> tuple[dict[str, FloatArray], float]:
+        """For each column the probability of the evidence at and below it, and of all evidence."""
+        weights = {name: _indicator(self.tables[name].shape[-1], given.get(name)) for name, _ in self.order}
+        probability = 1.0
+        for name, parent in reversed(self.order):
+            message = self.tables[name] @ weights[name]
+            if parent is None:
+                probability *= float(message)
+            else:
+                weights[parent] = weights[parent] * message
+        return weights, probability
+
+
+def _indicator(size: int, code: int | None) -> FloatArray:
+    return np.ones(size) if code is None else (np.arange(size) == code).astype(np.float64)
+
+
+def _ancestry(name: str, parents: Mapping[str, str | None]) -> list[str]:
+    path: list[str] = []
+    step: str | None = name
+    while step is not None:
+        path.append(step)
+        step = parents[step]
+    return path
+
+
+def _shares(counts: FloatArray) -> FloatArray:
+    shares: FloatArray = counts / counts.sum()
+    return shares
+
+
+def _rows_to_shares(counts: FloatArray, otherwise: FloatArray) -> FloatArray:
+    """Each row divided by its sum; a row that no record can reach takes the shares of `otherwise`."""
+    sums = counts.sum(axis=1, keepdims=True)
+    return np.where(sums > 0, counts / np.where(sums > 0, sums, 1.0), _shares(otherwise))
+
+
+def _distributions(table: FloatArray, shape: tuple[int, ...]) -> bool:
+    return (
+        table.shape == shape
+        and bool(np.isfinite(table).all())
+        and bool((table >= 0).all())
+        and np.allclose(table.sum(axis=-1), 1.0, atol=1e-6)
+    )

@@ -1,0 +1,22 @@
+"""Every generator that we ship keeps the contract that we ask of others."""
+
+from __future__ import annotations
+
+from dpsynth.generators.independent import Independent
+from dpsynth.generators.mst import MST
+from dpsynth.generators.registry import get, names
+from dpsynth.testing import GeneratorContract
+
+
+class TestIndependent(GeneratorContract):
+    generator = Independent()
+
+
+class TestMST(GeneratorContract):
+    generator = MST()
+
+
+def test_no_shipped_generator_is_left_out() -> None:
+    checked = {cls.generator.name for cls in GeneratorContract.__subclasses__()}
+    assert set(names()) <= checked
+    assert {get(name).name for name in names()} == set(names())
