@@ -1,0 +1,76 @@
+"""What all commands share: two consoles, options, and the way a guarantee is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dpsynth.ledger import Amount, Ledger
+    from dpsynth.session import Guarantee
+    from dpsynth.session import Progress as Step
+
+console = Console()
+errors = Console(stderr=True)
+
+Method = Annotated[str, typer.Option("--method", "-m", help="Which generator.")]
+Epsilon = Annotated[float, typer.Option("--epsilon", "-e", help="Budget of this run.")]
+Delta = Annotated[
+    float,
+    typer.Option(
+        "--delta", "-d", help="Chance left out of the promise; far below one over the number of people."
+    ),
+]
+SchemaPath = Annotated[Path, typer.Option("--schema", "-s", help="JSON document of the schema.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the post-processing. Noise takes no seed.")]
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Step], None]]:
+    """A bar on standard error that follows the paid steps of a run."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(step: Step) -> None:
+            bar.update(task, description=step.label, completed=step.done, total=step.steps)
+
+        yield show
+
+
+def show_spending(guarantee: Guarantee) -> None:
+    """What the run spent on what."""
+    table = Table("step", "times", "event", title="What was spent on what", title_justify="left")
+    for label, times, event in guarantee.spending():
+        table.add_row(label, str(times), event)
+    console.print(table)
+
+
+def show_balance(ledger: Ledger, dataset: str) -> None:
+    """What the account has spent and what remains."""
+    for account in ledger.statement(dataset):
+        console.print(
+            f"Ledger account [bold]{escape(account.dataset)}[/] ({escape(account.unit)}):", highlight=False
+        )
+        console.print(f"  spent so far   {_amount(account.spent)}")
+        left = account.remaining
+        open_end = "no cap was declared (set one: dpsynth ledger cap)"
+        console.print(f"  remaining      {open_end if left is None else _amount(left)}")
+
+
+def _amount(amount: Amount) -> str:
+    parts = {"epsilon": amount.epsilon, "delta": amount.delta, "rho": amount.rho}
+    return ", ".join(f"{name} = {value:.6g}" for name, value in parts.items() if value is not None)

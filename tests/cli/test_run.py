@@ -1,0 +1,215 @@
+"""The main job from the command line, and every way to ask for it wrongly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dpsynth.cli import app as application
+from dpsynth.ledger import Cap, Ledger
+from dpsynth.schema.schema import Schema
+
+
+@pytest.fixture
+def folder(tmp_path: Path, frame: pd.DataFrame, schema: Schema) -> Path:
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    schema.save(tmp_path / "people.schema.json")
+    return tmp_path
+
+
+def dpsynth(folder: Path, *arguments: str) -> int:
+    """Run one command in this process, as the installed script would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["dpsynth", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            application.main()
+    code = stopped.value.code
+    return 0 if code is None else int(code)
+
+
+def run(
+    folder: Path, *more: str, data: str = "people.csv", schema: str = "people.schema.json", out: str = "out"
+) -> int:
+    return dpsynth(folder, "run", data, "--schema", schema, "--out", out, "--delta", "1e-6", *more)
+
+
+def test_the_main_job(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "--epsilon", "2", "--rows", "50", "--method", "mst") == 0
+    written = {path.name for path in (folder / "out").iterdir()}
+    assert written == {
+        "synthetic.parquet",
+        "synthetic.csv",
+        "guarantee.json",
+        "schema.json",
+        "model.dps",
+        "README.md",
+    }
+    rows = pd.read_parquet(folder / "out" / "synthetic.parquet")
+    assert len(rows) == len(pd.read_csv(folder / "out" / "synthetic.csv")) == 50
+    guarantee = json.loads((folder / "out" / "guarantee.json").read_text())
+    assert 1.9 < guarantee["epsilon"] <= 2.0
+    assert guarantee["certifiable"]
+    said = capsys.readouterr().out
+    assert "spent so far" in said
+    assert "What was spent on what" in said
+    with Ledger.open(folder / "out.ledger.db", create=False) as ledger:
+        assert ledger.verify().ok
+
+
+def test_more_rows_cost_nothing(folder: Path) -> None:
+    run(folder, "--rows", "20")
+    with Ledger.open(folder / "out.ledger.db", create=False) as ledger:
+        before = ledger.head()
+    for name in ("more.csv", "more.parquet", "more.arrow"):
+        assert (
+            dpsynth(folder, "sample", "out/model.dps", "--out", name, "--rows", "30", "--given", "colour=red")
+            == 0
+        )
+    assert set(pd.read_csv(folder / "more.csv")["colour"]) == {"red"}
+    with Ledger.open(folder / "out.ledger.db", create=False) as ledger:
+        assert ledger.head() == before
+
+
+def test_plan_and_check_open_no_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "people.csv").unlink()
+    assert dpsynth(folder, "plan", "--schema", "people.schema.json", "--delta", "1e-6") == 0
+    assert dpsynth(folder, "check", "people.schema.json") == 0
+    said = capsys.readouterr().out
+    assert "Price: epsilon" in said
+    assert "complete and declared" in said
+
+
+def test_a_draft_is_marked_and_taints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dpsynth(folder, "init", "people.csv", "--out", "draft.json") == 0
+    assert dpsynth(folder, "init", "people.csv", "--out", "draft.json") == 1  # never overwrites
+    assert dpsynth(folder, "check", "draft.json", "people.csv") == 0
+    assert "not certifiable" in capsys.readouterr().out
+    assert run(folder, schema="draft.json", out="drafted") == 0
+    guarantee = json.loads((folder / "drafted" / "guarantee.json").read_text())
+    assert not guarantee["certifiable"]
+    assert "NOT CERTIFIABLE" in (folder / "drafted" / "README.md").read_text()
+
+
+def test_unknown_parts_can_be_bought(folder: Path) -> None:
+    document = json.loads((folder / "people.schema.json").read_text())
+    for field in document["fields"]:
+        if field["name"] == "age":
+            field.pop("constraints", None)
+            field["dpsynth"].pop("cells", None)
+    (folder / "open.json").write_text(json.dumps(document))
+    assert run(folder, schema="open.json") == 1
+    assert run(folder, "--discover", "0.3", "--epsilon", "5", schema="open.json") == 0
+    assert json.loads((folder / "out" / "guarantee.json").read_text())["adaptive"]
+
+
+def edit(folder: Path, name: str, change: Any) -> None:
+    document = json.loads((folder / "people.schema.json").read_text())
+    change(document)
+    (folder / name).write_text(json.dumps(document))
+
+
+def test_bad_input_spends_nothing(
+    folder: Path, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame.drop(columns="age").to_csv(folder / "lacks.csv", index=False)
+    frame.assign(extra=1).to_csv(folder / "extra.csv", index=False)
+    frame.assign(age="old").to_csv(folder / "types.csv", index=False)
+    (folder / "damaged.parquet").write_bytes(b"PAR1 and then nothing")
+    edit(folder, "bounds.json", lambda d: d["fields"][2]["constraints"].update(minimum=99, maximum=0))
+    (folder / "broken.json").write_text("{")
+    cases: list[tuple[list[str], dict[str, str], str]] = [
+        ([], {"data": "lacks.csv"}, "age"),
+        ([], {"data": "extra.csv"}, "extra"),
+        ([], {"data": "types.csv"}, "age"),
+        ([], {"data": "damaged.parquet"}, "damaged.parquet"),
+        ([], {"data": "none.csv"}, "none.csv"),
+        ([], {"schema": "bounds.json"}, "age"),
+        ([], {"schema": "broken.json"}, "broken.json"),
+        ([], {"schema": "none.json"}, "none.json"),
+        (["--epsilon", "0"], {}, "epsilon"),
+        (["--epsilon", "-1"], {}, "epsilon"),
+        (["--epsilon", "nan"], {}, "epsilon"),
+        (["--delta", "1"], {}, "delta"),
+        (["--delta", "0"], {}, "delta"),
+        (["--rows", "-1"], {}, "rows"),
+        (["--method", "mts"], {}, "mst"),
+        (["--discover", "2"], {}, "share"),
+    ]
+    for more, files, named in cases:
+        assert run(folder, *more, **files) == 1, (more, files)
+        said = capsys.readouterr()
+        assert named in said.err.replace("\n", ""), (more, files, said.err)
+        assert not (folder / "out").exists()
+        assert not [path.name for path in folder.iterdir() if path.name.startswith(".out")]
+    if (folder / "out.ledger.db").exists():
+        with Ledger.open(folder / "out.ledger.db") as ledger:
+            assert not [entry for entry in ledger.entries() if entry.content["kind"] in {"reserve", "draw"}]
+
+
+def test_a_full_ledger_a_locked_one_and_one_that_is_none(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ledger.open(folder / "full.db") as ledger:
+        unit = str(Schema.load(folder / "people.schema.json").unit)
+        ledger.account("people", unit, cap=Cap(epsilon=0.5, delta=1e-5))
+    assert run(folder, "--ledger", "full.db") == 1
+    assert "remaining" in capsys.readouterr().err.lower()
+    (folder / "text.db").write_text(
+        "this is no ledger, it is a note of some length that sqlite cannot read" * 20
+    )
+    assert run(folder, "--ledger", "text.db") == 1
+    assert run(folder, "--ledger", "nowhere/ledger.db") == 1
+    holder = sqlite3.connect(folder / "full.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.MonkeyPatch.context() as patch:
+        original = Ledger.open.__func__  # type: ignore[attr-defined]
+        patch.setattr(
+            Ledger, "open", classmethod(lambda cls, path, **more: original(cls, path, timeout=0.05, **more))
+        )
+        assert run(folder, "--ledger", "full.db") == 1
+    holder.execute("ROLLBACK")
+    assert not (folder / "out").exists()
+
+
+def test_a_full_disk_and_a_folder_in_use(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "mine.txt").write_text("keep")
+    assert run(folder) == 1
+    assert (folder / "out" / "mine.txt").read_text() == "keep"
+    usage = shutil.disk_usage(folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
+    assert run(folder, out="elsewhere") == 1
+    assert "nothing was spent" in capsys.readouterr().err
+    assert not (folder / "elsewhere.ledger.db").exists()
+
+
+def test_an_empty_a_one_row_and_an_all_missing_table(folder: Path, frame: pd.DataFrame) -> None:
+    frame.iloc[:0].to_csv(folder / "empty.csv", index=False)
+    frame.iloc[:1].to_csv(folder / "one.csv", index=False)
+    frame.assign(colour=None, age=None, height=None, joined=None).to_csv(folder / "missing.csv", index=False)
+    for name in ("empty", "one", "missing"):
+        assert run(folder, data=f"{name}.csv", out=name) == 0
+        assert (folder / name / "guarantee.json").exists()
+
+
+def test_the_installed_script(folder: Path) -> None:
+    """One run through a real process: exit code, no traceback."""
+    command = [sys.executable, "-m", "dpsynth", "check", "none.json"]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, check=False
+    )
+    assert done.returncode == 1
+    assert "none.json" in done.stderr
+    assert "Traceback" not in done.stderr
