@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import MINIMAL
 from rich.table import Table
 from rich.text import Text
 
@@ -139,7 +140,11 @@ def _table(statement: AccountStatement) -> Table:
     """Runs and changes of the cap in order; what a released run cost is shown and not counted."""
     limited = ("epsilon", "delta") if statement.rule == "basic" else ("rho",)
     spent = ("epsilon", "delta") if statement.rule == "basic" else ("epsilon", "delta", "rho")
-    table = Table("entry", "date (UTC)", "what", "method", *spent, *(f"{name} left" for name in limited))
+    table = Table("#", box=MINIMAL, pad_edge=False)
+    table.add_column("date (UTC)", no_wrap=True)
+    table.add_column("what", min_width=10)
+    for heading in ("method", *spent, *(f"{name} left" for name in limited)):
+        table.add_column(heading, justify="left" if heading == "method" else "right")
     rows: list[tuple[int, list[str]]] = []
     for change in statement.caps:
         what = f"cap {_limits(change.cap)}: {change.reason}"
@@ -168,7 +173,7 @@ def _number(value: float | None) -> str:
 
 
 def _date(time: str) -> str:
-    return time[:16].replace("T", " ")
+    return time[:10]
 
 
 def _plain(text: str) -> Text:

@@ -95,6 +95,7 @@ def test_a_statement_reads_like_one_of_a_bank(path: Path) -> None:
     ]
     dated = [[row[0], *row[2:]] for row in rows]
     assert dated == [
+        ["#", "what", "method", "epsilon", "delta", "epsilon left", "delta left"],
         ["1", "cap epsilon 3, delta 1e-06: account opened", "", "", "", "", ""],
         ["2", "July, committed, 1 draw", "mst", "1", "1e-09", "2", "9.99e-07"],
         ["5", "released, 0 draws", "aim", "0.5", "0", "2", "9.99e-07"],
