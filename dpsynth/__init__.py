@@ -1,0 +1,97 @@
+"""Differentially private synthetic tables that carry a guarantee anybody can check.
+
+    import dpsynth
+    from dpsynth import datasets
+
+    table = dpsynth.synthesize(datasets.adult_path(), schema=datasets.adult_schema(), epsilon=1, delta=1e-9)
+    table.guarantee
+    table.to_parquet("synthetic.parquet")
+
+Every name below is loaded when it is first used: `import dpsynth` alone loads no other package.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dpsynth._version import __version__
+
+if TYPE_CHECKING:
+    from dpsynth.generators import FittedModel, SyntheticTable
+    from dpsynth.ledger import Cap, Ledger
+    from dpsynth.privacy import Budget, Unit, price
+    from dpsynth.release import synthesize
+    from dpsynth.schema import (
+        Boolean,
+        Categorical,
+        Datetime,
+        Identifier,
+        Integer,
+        Real,
+        Schema,
+        Text,
+    )
+    from dpsynth.session import Guarantee, PrivateTable, Replay, Session
+
+    load = FittedModel.load
+
+__all__ = [
+    "Boolean",
+    "Budget",
+    "Cap",
+    "Categorical",
+    "Datetime",
+    "FittedModel",
+    "Guarantee",
+    "Identifier",
+    "Integer",
+    "Ledger",
+    "PrivateTable",
+    "Real",
+    "Replay",
+    "Schema",
+    "Session",
+    "SyntheticTable",
+    "Text",
+    "Unit",
+    "__version__",
+    "load",
+    "price",
+    "synthesize",
+]
+
+_HOMES = {
+    "dpsynth.generators": ("FittedModel", "SyntheticTable"),
+    "dpsynth.ledger": ("Cap", "Ledger"),
+    "dpsynth.privacy": ("Budget", "Unit", "price"),
+    "dpsynth.release": ("synthesize",),
+    "dpsynth.schema": (
+        "Boolean",
+        "Categorical",
+        "Datetime",
+        "Identifier",
+        "Integer",
+        "Real",
+        "Schema",
+        "Text",
+    ),
+    "dpsynth.session": ("Guarantee", "PrivateTable", "Replay", "Session"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room, once."""
+    if name == "load":
+        value: Any = importlib.import_module("dpsynth.generators").FittedModel.load
+    elif name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'dpsynth' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
