@@ -99,8 +99,10 @@ class NumericColumn(ModelledColumn):
 
     def _check_edges(self, units: list[int], first: int, last: int) -> None:
         check_cell_count(self, len(units) - 1)
-        if any(later <= earlier for earlier, later in pairwise(units)):
-            refuse(self, "expected edges that increase")
+        # A maximum that is given twice has a cell of its own, as a top code needs.
+        rising = units[:-1] if len(units) > 2 and units[-1] == units[-2] else units
+        if any(later <= earlier for earlier, later in pairwise(rising)):
+            refuse(self, "expected edges that increase (only the last one may be given twice)")
         if (units[0], units[-1]) != (first, last):
             refuse(self, f"expected edges from the minimum {self.minimum!r} to the maximum {self.maximum!r}")
         if any((unit - first) % self._stride for unit in units):

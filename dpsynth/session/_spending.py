@@ -43,11 +43,6 @@ class Spending:
         """How many draws were committed so far."""
         return len(self._steps)
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything that was committed was drawn."""
-        return len(self.measurements) == len(self._steps)
-
     def reserve(self, spend: Spend, *, method: str, plan_digest: str) -> None:
         """Reserve `spend` durably. Nothing is drawn.
 
@@ -95,6 +90,13 @@ class Spending:
         return measurement
 
     def finish(self) -> None:
-        """Mark the reservation as used."""
-        if self._reservation is not None:
-            self._ledger.commit(self._reservation)
+        """Mark the reservation as used.
+
+        Raises:
+            PrivacyError: Not everything that was committed was drawn.
+        """
+        if self._reservation is None or len(self.measurements) < len(self._steps):
+            raise PrivacyError(
+                "The generator asked less than it planned: where a run stops must not depend on answers."
+            )
+        self._ledger.commit(self._reservation)

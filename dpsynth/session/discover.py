@@ -225,7 +225,7 @@ def _with_cells(column: NumericColumn, starts: Indices) -> NumericColumn:
     last = column.lattice.points - 1
     if last < MOST_CELLS and np.isin(np.arange(last + 1), starts).all():
         return replace(column, edges=None, cells=last + 1)
-    inner = np.unique(starts[(starts > 0) & (starts < last)])
+    inner = np.unique(starts[(starts > 0) & (starts <= last)])
     return replace(column, cells=None, edges=tuple(_values(column, np.array([0, *inner, last]))))
 
 

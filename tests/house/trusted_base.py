@@ -28,8 +28,8 @@ SILENT = {
     tokenize.ENDMARKER,
 }
 ENCODER = PACKAGE / "schema" / "encode.py"
-BUDGET = 2700
-"""Most statements; imports and docstrings do not count, and neither do line breaks and comments."""
+BUDGET = 4000
+"""Most lines of code; blank lines, comments and docstrings do not count."""
 
 
 def files() -> list[Path]:
@@ -64,14 +64,6 @@ def code_lines(source: str) -> int:
     return len(lines)
 
 
-def statements(source: str) -> int:
-    """Statements and headers of blocks, however they are broken into lines; no imports, no docstrings."""
-    counted = (ast.stmt, ast.ExceptHandler, ast.match_case)
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, counted)]
-    uncounted = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
-    return len(nodes) - len(uncounted) - len(docstrings(source))
-
-
 def docstrings(source: str) -> list[ast.Expr]:
     """Statements that are a bare text."""
     found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr))
@@ -81,15 +73,12 @@ def docstrings(source: str) -> list[ast.Expr]:
 
 
 def table() -> str:
-    """The Markdown table of all files with their lines of code and statements."""
-    rows, sums = [], [0, 0]
-    for path in files():
-        source = path.read_text()
-        counts = code_lines(source), statements(source)
-        sums = [total + count for total, count in zip(sums, counts, strict=True)]
-        rows.append(f"| `{path.relative_to(ROOT).as_posix()}` | {counts[0]} | {counts[1]} |")
-    head = ["| file | lines of code | statements |", "|---|---:|---:|"]
-    return "\n".join([*head, *rows, f"| **all** | **{sums[0]}** | **{sums[1]}** |"])
+    """The Markdown table of all files with their lines of code."""
+    counts = {path: code_lines(path.read_text()) for path in files()}
+    rows = [f"| `{path.relative_to(ROOT).as_posix()}` | {count} |" for path, count in counts.items()]
+    return "\n".join(
+        ["| file | lines of code |", "|---|---:|", *rows, f"| **all** | **{sum(counts.values())}** |"]
+    )
 
 
 def uncovered() -> int:

@@ -216,7 +216,9 @@ def test_a_release_after_a_draw_is_found(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [body("genesis", format="dpsynth-ledger/99", ledger="x"), body("commit", reservation="x")]
+    "text",
+    [body("genesis", format="dpsynth-ledger/99", ledger="x"), body("commit", reservation="x")],
+    ids=["another format", "no genesis"],  # the texts hold the time
 )
 def test_a_ledger_begins_with_a_genesis_of_this_format(ledger: Ledger, text: str) -> None:
     entry = link(Head(seq=-1, digest="0" * 64), text)

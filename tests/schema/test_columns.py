@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpsynth.errors import SchemaError
@@ -19,6 +20,8 @@ from dpsynth.schema.columns import (
     Real,
     Text,
 )
+from dpsynth.schema.decode import decode_column
+from dpsynth.schema.encode import encode_column
 
 DAY = {"minimum": "2020-01-01", "maximum": "2020-12-31"}
 
@@ -70,6 +73,8 @@ DAY = {"minimum": "2020-01-01", "maximum": "2020-12-31"}
         (Integer, {"minimum": 0, "maximum": 10, "cells": 2.0}, "between 1 and"),
         (Integer, {"minimum": 0, "maximum": 10, "edges": (0,)}, "between 1 and"),
         (Integer, {"minimum": 0, "maximum": 10, "edges": (0, 5, 5, 10)}, "increase"),
+        (Integer, {"minimum": 0, "maximum": 10, "edges": (0, 10, 10, 10)}, "increase"),
+        (Integer, {"minimum": 10, "maximum": 10, "edges": (10, 10)}, "increase"),
         (Integer, {"minimum": 0, "maximum": 10, "edges": (0, 5, 9)}, "from the minimum"),
         (Integer, {"minimum": 0, "maximum": 10, "edges": (1, 5, 10)}, "from the minimum"),
         (Integer, {"minimum": 0, "maximum": 10, "step": 5, "edges": (0, 4, 10)}, "whole steps"),
@@ -185,3 +190,12 @@ def test_columns_are_frozen_and_can_be_completed() -> None:
     assert bought.cell_count == 5
     assert bought != column
     assert Identifier(name="id", pattern="P####").complete
+
+
+def test_a_top_code_has_a_cell_of_its_own() -> None:
+    column = Integer(name="pay", minimum=0, maximum=99, edges=(0, 50, 99, 99))
+    assert column.cell_count == 3
+    codes = encode_column(column, pd.Series([0, 49, 50, 98, 99, 120]))
+    assert codes.tolist() == [0, 0, 1, 1, 2, 2]
+    decoded = decode_column(column, np.full(50, 2), np.random.default_rng(0))
+    assert set(decoded) == {99}
