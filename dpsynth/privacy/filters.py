@@ -142,3 +142,18 @@ class BasicFilter(Filter):
 
     def _whole(self) -> Event:
         return ApproximateEvent(epsilon=self.epsilon, delta=0.0)
+
+
+def filter_for(whole: Event) -> Filter:
+    """The filter whose limit is `whole`.
+
+    Raises:
+        UnsupportedEventError: No filter theorem covers such an event.
+    """
+    if isinstance(whole, ZCDPEvent):
+        return ZCDPFilter(rho=whole.rho)
+    if isinstance(whole, GaussianEvent):
+        return GDPFilter(mu=whole.mu)
+    raise UnsupportedEventError(
+        f"An adaptive plan is one zCDP or one Gaussian event, got {whole.name!r}: no filter covers that."
+    )

@@ -27,13 +27,17 @@ class Plan:
 
     Attributes:
         method: Name of the generator.
-        steps: One for each paid access, in the order in which `fit` makes them.
+        steps: One for each paid access, in the order in which `fit` makes them. An adaptive plan has
+            one step whose event (zCDP, or a Gaussian for Gaussians only) is the whole.
+        adaptive: Whether `fit` chooses noise levels from earlier answers. Then every draw has to pass
+            a filter over the whole, and the whole is what the run costs (pitfall P16).
         expected_error: Public forecasts, for example the expected noise of a marginal in rows.
         memory_bytes: Upper bound on the size of the model and its largest tables.
     """
 
     method: str
     steps: tuple[Step, ...]
+    adaptive: bool = False
     expected_error: Mapping[str, float] = field(default_factory=dict)
     memory_bytes: int = 0
 
@@ -43,6 +47,7 @@ class Plan:
         return tuple(step.event for step in self.steps)
 
     def digest(self) -> str:
-        """SHA-256 over method and events: what a session commits to the ledger before drawing."""
-        body = {"method": self.method, "events": [event.to_json() for event in self.events]}
+        """SHA-256 over method, mode and events: what a session commits to the ledger before drawing."""
+        events = [event.to_json() for event in self.events]
+        body = {"method": self.method, "adaptive": self.adaptive, "events": events}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

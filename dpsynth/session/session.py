@@ -95,6 +95,7 @@ class Session:
         self._account = account
         self._spending = Spending(ledger, account, table.schema.unit)
         self._bought = 0
+        self._adaptive = False
         self._plan: Plan | None = None
         self._position: LedgerPosition | None = None
         self._cost: Price | None = None
@@ -182,7 +183,7 @@ class Session:
             What the generator returns: a model that holds no data.
 
         Raises:
-            SchemaError: Parts of the schema are still unknown.
+            DataError: Parts of the schema are still unknown.
             BudgetExceededError: The plan or the ledger has no room; nothing was drawn.
 
         Privacy: unit, sensitivities and events are those of the plan's mechanisms; the price of all of
@@ -197,11 +198,12 @@ class Session:
             )
         plan = generator.plan(self._schema, self._granted)
         events = (*(m.event for m in self._spending.measurements), *plan.events)
-        cost = self._price(events, adaptive=self._bought > 0)
+        self._adaptive = plan.adaptive or self._bought > 0
+        cost = self._price(events, adaptive=self._adaptive)
+        self._plan = plan
+        self._commit(plan)
         if not self._spending.started:
             self._reserve(cost, method=plan.method, plan_digest=plan.digest())
-        self._plan = plan
-        self._spending.commit_steps(plan.steps)
         table = content_of(self._table).encode(self._schema.modelled)
 
         def measure(mechanism: Mechanism) -> Measurement:
@@ -244,7 +246,7 @@ class Session:
             method=plan.method,
             events=tuple(m.event for m in self._spending.measurements),
             labels=tuple(self._spending.labels),
-            adaptive=self._bought > 0,
+            adaptive=self._adaptive,
             ledger=position,
             plan_digest=plan.digest(),
             taints=self._taints(),
@@ -256,6 +258,14 @@ class Session:
         return self._spending.draw(
             mechanism, content.labels(columns[0]) if whole else content.encode(columns)
         )
+
+    def _commit(self, plan: Plan) -> None:
+        if not plan.adaptive:
+            self._spending.commit_steps(plan.steps)
+            return
+        if len(plan.steps) != 1:
+            raise PrivacyError("An adaptive plan has one step: the whole that its draws may cost together.")
+        self._spending.commit_filter(plan.steps[0])
 
     def _price(self, events: Sequence[Event], *, adaptive: bool) -> Price:
         cost = price(events, delta=self._budget.delta, adaptive=adaptive)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from dpsynth.cli.console import console
 from dpsynth.cli.ledger import ledger_app
 from dpsynth.errors import ConfigurationError, DpsynthError, LedgerCorruptError, LedgerError
 from dpsynth.ledger import Cap, Ledger, Spend
@@ -17,7 +18,9 @@ UNIT = "adding or removing one row"
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(ledger_app, [str(a) for a in arguments])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "width", 200)  # whatever terminal the tests run in
+        return CliRunner().invoke(ledger_app, [str(a) for a in arguments])
 
 
 def text(*arguments: object) -> str:

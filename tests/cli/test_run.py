@@ -204,6 +204,52 @@ def test_an_empty_a_one_row_and_an_all_missing_table(folder: Path, frame: pd.Dat
         assert (folder / name / "guarantee.json").exists()
 
 
+def test_a_schema_with_unknown_parts_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(
+        folder,
+        "open.json",
+        lambda d: d["fields"][2].pop("constraints") and d["fields"][2]["dpsynth"].pop("cells"),
+    )
+    assert dpsynth(folder, "check", "open.json", "people.csv") == 0
+    assert "to be declared or bought with --discover: age" in capsys.readouterr().out
+
+
+def test_sample_says_what_it_expects(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "--rows", "5", "--method", "independent")
+    for more, named in (
+        (["--out", "more.xls"], ".parquet"),
+        (["--out", "more.csv", "--given", "colour"], "NAME=VALUE"),
+        (["--out", "more.csv", "--given", "colour=mauve"], "colour"),
+        (["--out", "nowhere/more.csv"], "nowhere"),
+    ):
+        assert dpsynth(folder, "sample", "out/model.dps", *more) == 1
+        assert named in capsys.readouterr().err
+    assert dpsynth(folder, "sample", "people.csv", "--out", "more.csv") == 1
+
+
+def test_the_version_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dpsynth(folder, "--version") == 0
+    assert capsys.readouterr().out.startswith("dpsynth 0.")
+
+
+def test_the_demo_starts_afresh_each_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert dpsynth(folder, "demo") == 0
+        said = capsys.readouterr().out
+        assert "remaining" in said
+        assert len(pd.read_parquet(folder / "demo-release" / "synthetic.parquet").columns) == 15
+        with Ledger.open(folder / "demo-release.ledger.db", create=False) as ledger:
+            (account,) = ledger.statement("adult")
+            assert len(account.runs) == 1
+
+
+def test_the_demo_removes_nothing_that_is_not_its_own(folder: Path) -> None:
+    (folder / "demo-release").mkdir()
+    (folder / "demo-release" / "thesis.txt").write_text("mine")
+    assert dpsynth(folder, "demo") == 1
+    assert (folder / "demo-release" / "thesis.txt").exists()
+
+
 def test_the_installed_script(folder: Path) -> None:
     """One run through a real process: exit code, no traceback."""
     command = [sys.executable, "-m", "dpsynth", "check", "none.json"]

@@ -6,7 +6,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dpsynth.errors import BudgetExceededError, ConfigurationError, DataError, MechanismError, PrivacyError
+from dpsynth.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    DataError,
+    MechanismError,
+    PrivacyError,
+    UnsupportedEventError,
+)
 from dpsynth.ledger import Cap, Ledger
 from dpsynth.mechanisms.gaussian import GaussianMechanism
 from dpsynth.mechanisms.laplace import LaplaceMechanism
@@ -14,9 +21,10 @@ from dpsynth.mechanisms.queries import Marginal
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
-from dpsynth.privacy.events import GaussianEvent
+from dpsynth.privacy.events import GaussianEvent, LaplaceEvent, ZCDPEvent
 from dpsynth.schema.schema import Schema
 from dpsynth.session import Plan, PrivateTable, Progress, Replay, Session, Step
+from dpsynth.session._spending import Spending
 from dpsynth.testing.insecure import insecure_noise
 
 BUDGET = Budget(epsilon=1.0, delta=1e-6)
@@ -244,6 +252,7 @@ def test_discovery_and_run_stay_within_one_budget(
     session = open_session(frame, unknown, ledger, budget=budget, cap=Cap(epsilon=4.0, delta=1e-3))
     bought = session.discover(share=0.3)
     assert bought.complete
+    assert session.schema is bought
     assert bought.column("age").origin == bought.column("colour").origin == "dp"
     assert bought.column("height").origin == "declared"
     session.run(OneWays())
@@ -256,3 +265,75 @@ def test_discovery_and_run_stay_within_one_budget(
     assert OneWays().fit(Replay(session.transcript))  # the transcript replays without discovery
     (account,) = ledger.statement("people")
     assert account.spent.epsilon <= 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halving:
+    """Asks for one marginal with ever less noise, for as long as there is room: truly adaptive."""
+
+    whole: Any
+    first: float = 0.02
+
+    def plan(self, schema: Schema, budget: Budget) -> Plan:
+        return Plan(method="halving", steps=(Step(label="rounds", event=self.whole),), adaptive=True)
+
+    def fit(self, measurer: Any, *, rng: Any = None) -> list[int]:
+        mu, answers = self.first, []
+        while True:
+            try:
+                asked = GaussianMechanism(queries=(Marginal(columns=("age",)),), mus=(mu,))
+                answers.append(int(measurer.measure(asked).values[0][0]))
+            except BudgetExceededError:
+                return answers
+            mu *= 2
+
+
+@pytest.mark.parametrize("whole", [ZCDPEvent(rho=0.02), GaussianEvent(mu=0.2)])
+def test_an_adaptive_run_lives_under_a_filter_and_costs_the_whole(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger, whole: Any
+) -> None:
+    session = open_session(frame, schema, ledger, budget=Budget(epsilon=2.0, delta=1e-6))
+    answers = session.run(Halving(whole=whole))
+    guarantee = session.guarantee()
+    assert len(answers) == len(guarantee.events) == 4  # 0.02, 0.04, 0.08, 0.16: the next one has no room
+    assert guarantee.adaptive
+    assert guarantee.epsilon == price((whole,), delta=1e-6, adaptive=True).epsilon
+    assert (
+        price(guarantee.events, delta=1e-6, adaptive=True).epsilon < guarantee.epsilon
+    )  # where it stopped is not the price
+    assert guarantee.holds()
+    assert guarantee.risk().basis == "pairs"
+    assert set(guarantee.labels) == {"rounds"}
+
+
+def test_an_adaptive_plan_names_one_whole_that_a_filter_covers(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger
+) -> None:
+    before = open_session(frame, schema, ledger) and ledger.head()
+    with pytest.raises(UnsupportedEventError, match="no filter covers"):
+        open_session(frame, schema, ledger).run(Halving(whole=LaplaceEvent(epsilon=0.5)))
+
+    class Twice(Halving):
+        def plan(self, schema: Schema, budget: Budget) -> Plan:
+            return Plan(method="twice", steps=(Step(label="a", event=self.whole),) * 2, adaptive=True)
+
+    with pytest.raises(PrivacyError, match="one step"):
+        open_session(frame, schema, ledger).run(Twice(whole=ZCDPEvent(rho=0.001)))
+    assert ledger.head() == before
+
+
+def test_a_filter_refuses_what_it_cannot_add(frame: pd.DataFrame, schema: Schema, ledger: Ledger) -> None:
+    class Mixed(Halving):
+        def fit(self, measurer: Any, *, rng: Any = None) -> Any:
+            return measurer.measure(LaplaceMechanism(queries=(Marginal(columns=("age",)),), epsilons=(0.01,)))
+
+    with pytest.raises(UnsupportedEventError):
+        open_session(frame, schema, ledger).run(Mixed(whole=GaussianEvent(mu=0.1)))
+    assert not [entry for entry in ledger.entries() if entry.content["kind"] == "draw"]
+
+
+def test_nothing_is_drawn_without_a_reservation(schema: Schema, ledger: Ledger) -> None:
+    spending = Spending(ledger, ledger.account("people", "one row"), schema.unit)
+    spending.commit_steps((Step(label="age", event=GaussianEvent(mu=0.1)),))
+    with pytest.raises(PrivacyError, match="Nothing is reserved"):
+        spending.draw(GaussianMechanism(queries=(Marginal(columns=("age",)),), mus=(0.1,)), None)
