@@ -21,7 +21,7 @@ def check(
     from dpsynth.session import PrivateTable
 
     known = Schema.load(schema)
-    console.print(str(known), markup=False, highlight=False)
+    console.print(str(known), markup=False, highlight=False, soft_wrap=True)
     if data is not None:
         PrivateTable.load(data, known)
         console.print(

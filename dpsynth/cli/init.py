@@ -27,7 +27,7 @@ def init(
         raise StorageError(f"{str(target)!r} exists. Choose another name with --out, or remove it.")
     schema = draft_schema(data)
     schema.save(target)
-    console.print(str(schema), markup=False, highlight=False)
+    console.print(str(schema), markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"\nWrote [bold]{target}[/]. Every column is marked [bold]assumed[/]: its categories or bounds were"
     )

@@ -29,7 +29,7 @@ def _row(column: Column) -> tuple[str, ...]:
     if not isinstance(column, ModelledColumn):
         return (column.name, column.kind, _plain_values(column), "", "", "", column.origin)
     size = str(column.size) if column.complete else "?"
-    missing = "not allowed" if column.required else "a code"
+    missing = "no" if column.required else "yes"
     return (column.name, column.kind, _values(column), size, column.out_of_domain, missing, column.origin)
 
 

@@ -7,6 +7,7 @@ Privacy: a draft is *not* differentially private. Every column of it has the ori
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
+from dpsynth.schema.lattice import LARGEST_LATTICE
 from dpsynth.schema.schema import Schema
 from dpsynth.session.reading import Source, read_raw
 
@@ -98,12 +100,19 @@ def _real(name: str, values: pd.Series[Any]) -> Column | None:
         return None
     numbers = values.astype("float64")
     decimals = values.map(lambda v: len(v.partition(".")[2]) if "e" not in v.lower() else _MOST_DECIMALS)
+    precision = min(int(decimals.max()), _MOST_DECIMALS)
+    low, high = float(numbers.min()), float(numbers.max())
+    while precision > 0 and max(abs(low), abs(high)) * 10**precision >= LARGEST_LATTICE:
+        precision -= 1
+    units = 10**precision
+    if max(abs(low), abs(high)) * units >= LARGEST_LATTICE:
+        return None
     return Real(
         name=name,
         origin="assumed",
-        minimum=float(numbers.min()),
-        maximum=float(numbers.max()),
-        precision=min(int(decimals.max()), _MOST_DECIMALS),
+        minimum=round(math.floor(low * units) / units, precision),
+        maximum=round(math.ceil(high * units) / units, precision),
+        precision=precision,
     )
 
 

@@ -72,7 +72,7 @@ def test_one_line_for_each_column() -> None:
     assert shown["state"].endswith("dp")
     assert "unknown" in shown["open"]
     assert "?" in shown["open"]
-    assert "not allowed" in shown["open"]
+    assert " no " in shown["open"]
     assert "0 to 99 in 10 cells" in shown["age"]
     assert "drop" in shown["age"]
     assert "left out" in shown["note"]

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
+from dpsynth.schema.schema import Schema
+from dpsynth.session import PrivateTable
 from dpsynth.session.draft import draft_schema
 
 ROWS = 60
@@ -56,3 +60,45 @@ def test_files_and_typed_frames_give_the_same_kinds(frame: pd.DataFrame, tmp_pat
     assert kinds["age"] is Integer
     assert kinds["member"] is Boolean
     assert kinds["day"] is Datetime
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds"),
+    [
+        (["3.04999995231628", "30.6709995269775"], (3.049999, 30.671, 6)),
+        (["-0.15", "0.1"], (-0.15, 0.1, 2)),
+        (["1e9", "2.5e12"], (1e9, 2.5e12, 2)),
+        (["0.5", "1e14"], (0.5, 1e14, 1)),
+    ],
+)
+def test_bounds_are_rounded_outward_to_a_precision_that_a_schema_can_hold(
+    values: list[str], bounds: tuple[float, float, int]
+) -> None:
+    column = draft_schema(pd.DataFrame({"x": values})).column("x")
+    assert isinstance(column, Real)
+    assert (column.minimum, column.maximum, column.precision) == bounds
+
+
+def test_numbers_beyond_any_lattice_are_text() -> None:
+    values = [f"{i}e29" for i in range(30)]
+    assert isinstance(draft_schema(pd.DataFrame({"x": values})).column("x"), Text)
+
+
+cell = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["1", "01", "1.0", "true", "TRUE", "yes", "?", "NA", "", " a", "a", "2020-01-01", "2020-13-45"]
+    ),
+    st.integers(-(10**16), 10**16).map(str),
+    st.floats(allow_nan=True).map(str),
+    st.datetimes().map(lambda moment: moment.isoformat()[:19]),
+)
+
+
+@given(columns=st.lists(st.lists(cell, min_size=25, max_size=25), min_size=1, max_size=3))
+def test_a_draft_of_anything_is_a_schema_that_its_table_fits(columns: list[list[str]]) -> None:
+    frame = pd.DataFrame({f"c{i}": pd.Series(values, dtype=object) for i, values in enumerate(columns)})
+    schema = draft_schema(frame)
+    assert Schema.from_json(schema.to_json()) == schema
+    assert set(schema.assumed) == set(frame.columns)
+    PrivateTable.load(frame, schema)
