@@ -9,7 +9,7 @@ from dpsynth.schema.schema import Schema
 
 __all__ = ["code_labels", "describe"]
 
-_WIDEST = 48
+_WIDEST = 36
 _HEAD = ("column", "kind", "values", "codes", "outside", "missing", "origin")
 
 
