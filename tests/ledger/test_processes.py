@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random  # noqa: TID251 - which process is killed is no secret
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from dpsynth.ledger import Cap, Ledger
 
@@ -72,3 +75,33 @@ def test_eight_processes_and_sigkill_never_overspend(tmp_path: Path) -> None:
         told = {line for line in lines if line.endswith("\n")}
         assert told <= stored  # what a process was told is durable
         assert len(told) > 384
+
+
+@pytest.mark.slow
+def test_random_kills_at_length(tmp_path: Path) -> None:
+    """Workers are killed after random numbers of answers and replaced, until the cap is reached."""
+    path, rng = tmp_path / "l.db", random.Random(4)
+    with Ledger.open(path) as ledger:
+        ledger.account("people", "one row", cap=Cap(epsilon=1300.0, delta=1e-3))
+    workers = [start(path, f"worker {i}") for i in range(8)]
+    told: set[str] = set()
+    killed = 0
+    while True:
+        place = rng.randrange(8)
+        lines = kill_after(workers[place], rng.randrange(1, 60))
+        told |= {line for line in lines if line.endswith("\n")}
+        rest_of(workers[place])
+        if "done\n" in lines:
+            break
+        killed += 1
+        workers[place] = start(path, f"worker after kill {killed}")
+    for worker in workers:
+        if worker.poll() is None:
+            told |= {line for line in rest_of(worker) if line.endswith("\n")}
+    with Ledger.open(path) as ledger:
+        found = ledger.verify()
+        assert found.ok, found.reason
+        (statement,) = ledger.statement()
+        assert len(statement.runs) == 10_000  # 10,000 * 0.13 = 1,300: all of it and not one more
+        assert told <= {f"{entry.seq} {entry.digest}\n" for entry in ledger.entries()} | {"done\n"}
+    assert killed > 10
