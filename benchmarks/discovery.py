@@ -1,6 +1,6 @@
 """Two ways to buy cells for a numeric column: one noisy histogram, or PrivTree.
 
-    python benchmarks/discovery.py adult_train.csv [--rows 2000] [--repeats 12]
+    python benchmarks/discovery.py [--rows 2000] [--repeats 12]
 
 Both cost the same in zCDP: Gaussian noise at mu = epsilon against an epsilon-DP tree, each epsilon**2 / 2.
 The counts of the cells are then measured with Gaussian noise at the same price, values are drawn uniformly
@@ -19,8 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from dpsynth import datasets
 from dpsynth.mechanisms._noise import rounded_gaussian
 from dpsynth.schema.columns import Integer
 from dpsynth.session._histogram import MOST_BOUGHT_CELLS, near_equal_cells
@@ -85,11 +85,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("path")
-    parser.add_argument("--rows", type=int)
+    parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=12)
-    arguments = parser.parse_args()
-    frame = pd.read_csv(arguments.path, nrows=arguments.rows)
+    arguments = parser.parse_known_args()[0]
+    frame = datasets.adult().head(arguments.rows)
     methods: dict[str, Callable[[Array, int, int, float], Array]] = {
         "32 equal cells": equal,
         "histogram": histogram,

@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2**21, help="draws in each run of ours and numpy's")
     parser.add_argument("--peer-draws", type=int, default=2**14, help="draws in each run of OpenDP's")
     parser.add_argument("--scales", type=float, nargs="+", default=[0.1, 1, 10, 100, 1e3, 1e6])
-    options = parser.parse_args()
+    options = parser.parse_known_args()[0]
     rng = np.random.default_rng()
     ours = {"gaussian": rounded_gaussian, "laplace": rounded_laplace}
     continuous = {"gaussian": rng.normal, "laplace": rng.laplace}
