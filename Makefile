@@ -3,7 +3,7 @@
 #   make demo     the Adult table through the whole path, written to demo-release/
 #   make test     the test suite with its coverage gates, then the wheel in a clean environment
 #   make check    style, types, fences between the rooms
-#   make audit    the slow statistical tests
+#   make audit    the slow statistical tests, and property tests on random examples
 #   make bench    benchmarks; some want real data: make bench DATA=folder SCORE=score.py
 #   make docs     the documentation, warnings are errors
 #   make clean    remove everything that the targets above made
@@ -75,6 +75,8 @@ wheel: $(VENV)/.stamp-run
 
 audit: $(VENV)/.stamp-group-test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m slow --timeout 3600
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal \
+	    --timeout 3600 $$(grep -rlE "^from hypothesis import" tests --include="test_*.py")
 
 bench: $(VENV)/.stamp-group-bench
 	@for script in $(filter-out benchmarks/build_%,$(wildcard benchmarks/*.py)); do \

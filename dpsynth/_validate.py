@@ -13,12 +13,13 @@ T = TypeVar("T", str, int)
 
 def number(name: str, value: object) -> float:
     """Return `value` as a finite float, or say that it is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not finite(value):
         raise ConfigurationError(f"Expected {name} to be a finite number, got {value!r}.")
     return float(value)
 
 
-def _finite(value: float) -> bool:
+def finite(value: float) -> bool:
+    """Whether `value` is a float, or an integer within the range of floats."""
     try:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond the range of floats

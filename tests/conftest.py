@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from dpsynth.ledger import Ledger
 from dpsynth.schema.columns import Boolean, Categorical, Datetime, Integer, Real
 from dpsynth.schema.schema import Schema
+
+# `make test` tries the same examples each time, so that it fails for a change and not by chance;
+# `make audit` explores: HYPOTHESIS_PROFILE=explore.
+settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture

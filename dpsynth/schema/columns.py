@@ -69,6 +69,8 @@ class Categorical(ModelledColumn):
 
     def __post_init__(self) -> None:
         ModelledColumn.__post_init__(self)
+        if not isinstance(self.other_label, str) or not self.other_label.strip():
+            refuse(self, f"expected other_label to be a text that is not blank, got {self.other_label!r}")
         if self.categories is not None:
             set_field(self, "categories", plain_tuple(self, "categories", self.categories))
             self._check_categories(self.categories)
@@ -113,12 +115,13 @@ class Categorical(ModelledColumn):
 
     def lookup(self, missing: Iterable[str] = ()) -> Lookup:
         """Finds the code of a canonical text; NaN for the texts in `missing`."""
-        entries = [(token, math.nan) for token in missing]
-        for code, category in enumerate(self.known_categories):
-            text = text_of(category) or ""
-            spellings = (text, text.lower(), text.upper()) if isinstance(category, bool) else (text,)
-            entries += [(spelling, float(code)) for spelling in spellings]
-        return Lookup(entries)
+        texts = {text_of(category) or "": float(code) for code, category in enumerate(self.known_categories)}
+        entries = dict.fromkeys(missing, math.nan)
+        for category in self.known_categories:
+            if isinstance(category, bool):  # files spell truth in several ways
+                code = texts[str(category)]
+                entries |= {str(category).lower(): code, str(category).upper(): code}
+        return Lookup((entries | texts).items())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -144,7 +144,8 @@ def _category_dtype(values: Sequence[Category], *, may_be_missing: bool) -> Any:
         return "boolean"
     if kinds == {int}:
         return "Int64" if may_be_missing else "int64"
-    return "float64" if kinds <= {int, float} else "object"
+    exact = kinds <= {int, float} and all(float(value) == value for value in values)
+    return "float64" if exact else "object"
 
 
 def regenerate(column: Column, rows: int) -> pd.Series[Any]:

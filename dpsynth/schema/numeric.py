@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
+from dpsynth import _validate
 from dpsynth.schema.canonical import seconds_of
 from dpsynth.schema.column import (
     ModelledColumn,
@@ -221,7 +222,7 @@ class Real(NumericColumn):
         if (
             isinstance(value, bool)
             or not isinstance(value, (int, float, np.number))
-            or not math.isfinite(value)
+            or not _validate.finite(float(value) if isinstance(value, np.number) else value)
         ):
             refuse(self, f"expected {argument} to be a finite number, got {value!r}")
         if round(float(value), self.precision) != value:

@@ -6,7 +6,7 @@ bounds) becomes a column that is not complete, for a person to declare or a budg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -59,16 +59,29 @@ def schema_from_json(document: Json) -> Schema:
             f"Expected version {VERSION} of the {EXTENSION} extension, got {extension['version']!r}. "
             "Update dpsynth."
         )
-    keys = document.get("primaryKey", [])
-    key = keys if isinstance(keys, str) else keys[0] if len(keys) == 1 else None
+    keys = document.get("primaryKey")
+    key = keys[0] if isinstance(keys, list) and len(keys) == 1 else keys
     return Schema(
-        columns=tuple(_column(_object(field, "every field"), key) for field in document["fields"]),
+        columns=_columns(document["fields"], key),
         unit=_unit(_object(extension.get("unit", {}), "unit")),
         missing_values=_missing_values(document.get("missingValues", [""]), "the table"),
         name=str(extension.get("name") or document.get("name") or "table"),
         title=str(document.get("title", "")),
         description=str(document.get("description", "")),
     )
+
+
+def _columns(fields: Sequence[object], key: object) -> tuple[Column, ...]:
+    """All columns, or one error that tells of every field that is wrong."""
+    columns, problems = [], []
+    for field in fields:
+        try:
+            columns.append(_column(_object(field, "every field"), key))
+        except SchemaError as error:
+            problems.append(str(error))
+    if problems:
+        raise SchemaError("\n".join(problems))
+    return tuple(columns)
 
 
 def _object(value: object, what: str) -> Json:
@@ -106,7 +119,7 @@ def _value_of(entry: Any) -> Any:
     return entry.get("value") if isinstance(entry, Mapping) else entry
 
 
-def _column(field: Json, key: str | None) -> Column:
+def _column(field: Json, key: object) -> Column:
     name = field.get("name")
     if not isinstance(name, str) or not name:
         raise SchemaError(f"Expected every field to have a name, got {name!r}.")
@@ -161,12 +174,13 @@ def _categories(field: Json, constraints: Json) -> Arguments:
         raise SchemaError(
             f"Column {field['name']!r}: expected categories or enum to be a list, got {given!r}."
         )
+    entries = [entry for entry in given if entry is not None]
     arguments: Arguments = {
-        "categories": tuple(_value_of(entry) for entry in given if entry is not None),
+        "categories": tuple(_value_of(entry) for entry in entries),
         "ordered": bool(field.get("categoriesOrdered", False)),
     }
-    if any(isinstance(entry, Mapping) and "label" in entry for entry in given):
-        labels = (entry.get("label") if isinstance(entry, Mapping) else None for entry in given)
+    if any(isinstance(entry, Mapping) and "label" in entry for entry in entries):
+        labels = (entry.get("label") if isinstance(entry, Mapping) else None for entry in entries)
         pairs = zip(arguments["categories"], labels, strict=True)
         arguments["labels"] = tuple(str(value if label is None else label) for value, label in pairs)
     return arguments

@@ -101,6 +101,8 @@ DAY = {"minimum": "2020-01-01", "maximum": "2020-12-31"}
         (Identifier, {"pattern": "P"}, "one run"),
         (Identifier, {"pattern": "#-#"}, "one run"),
         (Categorical, {"categories": (1, 2**63)}, "64 bits"),
+        (Categorical, {"categories": ("a",), "other_label": " "}, "other_label"),
+        (Real, {"minimum": 0, "maximum": 10**400}, "finite number"),
         (Text, {"rule": "keep"}, "rule"),
         (Text, {"origin": "guessed"}, "origin"),
         (Text, {"missing_values": "NA"}, "to be a list"),

@@ -270,3 +270,26 @@ def test_no_document_fails_in_another_way(field: dict[str, Any], inner: dict[str
     except SchemaError:
         return
     assert schema_from_json(json.loads(json.dumps(schema_to_json(schema)))) == schema
+
+
+def test_every_field_that_is_wrong_is_told_at_once() -> None:
+    fields = [
+        {"name": "age", "type": "integer", "constraints": {"minimum": 9, "maximum": 1}},
+        {"name": "fine", "type": "boolean"},
+        {"name": "shape", "type": "geopoint"},
+    ]
+    with pytest.raises(SchemaError, match=r"(?s)age.*shape") as caught:
+        schema_from_json({"fields": fields})
+    assert "fine" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [1, None, {"a": 1}, ["a", "b"], [["a"]]])
+def test_a_strange_primary_key_names_no_column(key: object) -> None:
+    schema = schema_from_json({"fields": [{"name": "a", "type": "boolean"}], "primaryKey": key})
+    assert schema.names == ("a",)
+
+
+def test_labels_may_stand_beside_plain_categories_and_nulls() -> None:
+    categories = [{"value": "a", "label": "A"}, None, "b"]
+    schema = schema_from_json({"fields": [{"name": "x", "type": "string", "categories": categories}]})
+    assert schema.column("x").labels == ("A", "b")
