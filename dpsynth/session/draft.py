@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from dpsynth.schema.canonical import seconds_of
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
 from dpsynth.schema.lattice import LARGEST_LATTICE
 from dpsynth.schema.schema import Schema
@@ -117,16 +118,20 @@ def _real(name: str, values: pd.Series[Any]) -> Column | None:
 
 
 def _moment(name: str, values: pd.Series[Any]) -> Column | None:
+    day = _all(_DATE, values)
+    if not (day or _all(_DATETIME, values)):
+        return None
+    if not values.map(lambda v: math.isfinite(seconds_of(v))).all():  # 2020-13-45 looks like a date
+        return None
     first, last = min(values).replace(" ", "T"), max(values).replace(" ", "T")
-    if _all(_DATE, values):
-        return Datetime(
-            name=name, origin="assumed", minimum=first, maximum=last, resolution="D", temporal="date"
-        )
-    if _all(_DATETIME, values):
-        return Datetime(
-            name=name, origin="assumed", minimum=first, maximum=last, resolution="s", temporal="datetime"
-        )
-    return None
+    return Datetime(
+        name=name,
+        origin="assumed",
+        minimum=first,
+        maximum=last,
+        resolution="D" if day else "s",
+        temporal="date" if day else "datetime",
+    )
 
 
 def _categorical(name: str, values: pd.Series[Any]) -> Column | None:

@@ -79,6 +79,11 @@ def test_bounds_are_rounded_outward_to_a_precision_that_a_schema_can_hold(
     assert (column.minimum, column.maximum, column.precision) == bounds
 
 
+def test_what_only_looks_like_a_date_is_none() -> None:
+    for values in (["2020-13-45"] * 30, ["2020-01-01", "2020-02-30"] * 15, ["2020-01-01T25:00"] * 30):
+        assert isinstance(draft_schema(pd.DataFrame({"x": values})).column("x"), Categorical)
+
+
 def test_numbers_beyond_any_lattice_are_text() -> None:
     values = [f"{i}e29" for i in range(30)]
     assert isinstance(draft_schema(pd.DataFrame({"x": values})).column("x"), Text)
