@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
     from dpsynth.privacy.unit import Unit
     from dpsynth.schema.layout import Domain
 
-__all__ = ["CELLS_LIMIT", "QUERIES", "Marginal", "Total", "check_columns", "marginal_sensitivity"]
+__all__ = [
+    "CELLS_LIMIT",
+    "QUERIES",
+    "Marginal",
+    "MergedMarginal",
+    "Total",
+    "check_columns",
+    "marginal_sensitivity",
+]
 
 CELLS_LIMIT = 2**27  # one gibibyte of counts
 
@@ -40,10 +50,7 @@ class Marginal:
     columns: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        names: Sequence[str] = self.columns
-        if isinstance(names, str) or not names or len(set(names)) != len(names):
-            raise ConfigurationError(f"Expected marginal columns as different names, got {names!r}.")
-        object.__setattr__(self, "columns", tuple(names))
+        object.__setattr__(self, "columns", _different_names(self.columns))
 
     def sensitivity(self, unit: Unit) -> Sensitivity:
         """In L1 and L2: k and k (add or remove), 2k and sqrt(2) k (replace)."""
@@ -60,6 +67,70 @@ class Marginal:
     def evaluate(self, table: EncodedTable) -> IntArray:
         """The exact counts. Called by mechanisms only."""
         return table.marginal_counts(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedMarginal:
+    """How many rows have each combination of *buckets* of `columns`: codes are merged before counting.
+
+    The answer is flat, in C order over the numbers of buckets of the columns as given.
+
+    Attributes:
+        columns: Names of modelled columns, each once.
+        groups: For each column the bucket of each of its codes. Buckets are numbered from 0 without gaps.
+
+    Privacy: unit and relation as given to `sensitivity`. `groups` is public: it is fixed before the
+        rows are looked at, as a function of the schema and of noisy answers that were paid for. A row
+        falls into exactly one combination of buckets, the image of its combination of codes, so the
+        sensitivities are those of `Marginal`. The event belongs to the mechanism that answers.
+    """
+
+    columns: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", _different_names(self.columns))
+        groups = tuple(tuple(int(bucket) for bucket in group) for group in self.groups)
+        object.__setattr__(self, "groups", groups)
+        gapless = all(group and set(group) == set(range(max(group) + 1)) for group in groups)
+        if len(groups) != len(self.columns) or not gapless:
+            raise ConfigurationError(
+                f"Expected for each of {list(self.columns)} a bucket for each of its codes, "
+                "numbered from 0 without gaps."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of buckets of each column."""
+        return tuple(max(group) + 1 for group in self.groups)
+
+    def sensitivity(self, unit: Unit) -> Sensitivity:
+        """In L1 and L2: k and k (add or remove), 2k and sqrt(2) k (replace)."""
+        return marginal_sensitivity(unit)
+
+    def describe(self) -> Json:
+        """Public JSON, with a digest of the buckets of each column."""
+        digests = [hashlib.sha256(repr(group).encode()).hexdigest() for group in self.groups]
+        return {
+            "type": "merged-marginal/1",
+            "columns": list(self.columns),
+            "shape": list(self.shape),
+            "groups": digests,
+        }
+
+    def check(self, domain: Domain) -> None:
+        """Refuse columns that `domain` lacks, buckets for other codes, and tables beyond memory."""
+        _check_names(self.columns, domain)
+        for name, group in zip(self.columns, self.groups, strict=True):
+            if len(group) != domain.size_of(name):
+                raise ConfigurationError(
+                    f"Column {name!r} has {domain.size_of(name)} codes; buckets are given for {len(group)}."
+                )
+        _check_cells(self.columns, math.prod(self.shape))
+
+    def evaluate(self, table: EncodedTable) -> IntArray:
+        """The exact counts. Called by mechanisms only."""
+        return table.merged_counts(self.columns, self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +158,7 @@ class Total:
         return np.array([table.private_rows], dtype=np.int64)
 
 
-QUERIES: tuple[type[Marginal] | type[Total], ...] = (Marginal, Total)
+QUERIES: tuple[type[Marginal] | type[MergedMarginal] | type[Total], ...] = (Marginal, MergedMarginal, Total)
 
 
 def marginal_sensitivity(unit: Unit) -> Sensitivity:
@@ -99,12 +170,25 @@ def marginal_sensitivity(unit: Unit) -> Sensitivity:
 
 def check_columns(columns: tuple[str, ...], domain: Domain) -> None:
     """Refuse columns that `domain` lacks, and tables with more than `CELLS_LIMIT` cells."""
+    _check_names(columns, domain)
+    _check_cells(columns, domain.cells(columns))
+
+
+def _different_names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not names or len(set(names)) != len(names):
+        raise ConfigurationError(f"Expected marginal columns as different names, got {names!r}.")
+    return tuple(names)
+
+
+def _check_names(columns: tuple[str, ...], domain: Domain) -> None:
     unknown = [name for name in columns if name not in domain.columns]
     if unknown:
         raise ConfigurationError(
             f"Expected modelled columns of the schema, {list(domain.columns)}; it has no {unknown}."
         )
-    cells = domain.cells(columns)
+
+
+def _check_cells(columns: tuple[str, ...], cells: int) -> None:
     if cells > CELLS_LIMIT:
         raise ConfigurationError(
             f"The marginal of {list(columns)} has {cells} cells; at most {CELLS_LIMIT} fit. "
