@@ -20,11 +20,12 @@ from dpsynth import _validate
 from dpsynth.generators.base import Plan, Rng, Step
 from dpsynth.generators.buckets import Groups, bucket_count, bucketed, merged
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
+from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
 from dpsynth.graphical.estimation import ordered_cells
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.graphical.structure import NoisyPairs, fit_junction_tree, target_tables
-from dpsynth.mechanisms import GaussianMechanism, Measurement, MergedMarginal
+from dpsynth.mechanisms import Marginal, MergedMarginal, gaussian_sigma
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
 from dpsynth.privacy.events import Event, GaussianEvent
@@ -129,11 +130,8 @@ class AllPairs:
 
         if not design.pairs:
             return groups(2)
-        trial = GaussianMechanism.divided(
-            [MergedMarginal(columns=("",), groups=((0,),))], [1.0], total=design.pairs_mu
-        )
-        total = table_total(columns)
-        return groups(bucket_count(shapes, total=total, sigma=trial.sigmas(schema.unit)[0]))
+        sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), design.pairs_mu, schema.unit)
+        return groups(bucket_count(shapes, total=table_total(columns), sigma=sigma))
 
     def _model(
         self,
@@ -189,8 +187,8 @@ def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:
     alone = sum(size ** (2 / 3) for size in sizes)
     coarse = [min(size, max(number, 2.0)) ** (2 / 3) for size in sizes]
     together = (sum(coarse) ** 2 - sum(power**2 for power in coarse)) / 2
-    reached = alone * (len(varied) - 1) ** (2 / 3)
-    return reached / (reached + together)
+    reached = alone * math.pow(len(varied) - 1, 2 / 3)
+    return float(reached / (reached + together))
 
 
 def _measure(
@@ -199,9 +197,7 @@ def _measure(
     """One Gaussian release of all pairs, precision in proportion to cells^(2/3)."""
     queries = [MergedMarginal(columns=(a, b), groups=(groups[a], groups[b])) for a, b in design.pairs]
     weights = [math.prod(query.shape) ** (2 / 3) for query in queries]
-    measurement: Measurement = measurer.measure(
-        GaussianMechanism.divided(queries, weights, total=design.pairs_mu)
-    )
+    measurement = measurer.measure(divided(queries, weights, total=design.pairs_mu))
     return {
         pair: (np.asarray(values, np.float64).reshape(query.shape), sigma)
         for pair, query, (values, sigma) in zip(design.pairs, queries, measurement, strict=True)

@@ -8,7 +8,7 @@ categories in one. What is lost inside a bucket is association only; the one-way
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -55,9 +55,9 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
     def error(number: int) -> float:
         sizes = shapes(number)
         pairs = len(sizes) * (len(sizes) - 1) / 2
-        powers = [size ** (2 / 3) for size in sizes]
+        powers = [math.pow(size, 2 / 3) for size in sizes]
         weights = (sum(powers) ** 2 - sum(power**2 for power in powers)) / 2
-        noise = math.sqrt(1 / (2 * math.pi)) * sigma * weights**1.5 / (pairs * total)
+        noise = math.sqrt(1 / (2 * math.pi)) * sigma * math.pow(weights, 1.5) / (pairs * total)
         return noise + _ROUGHNESS / number
 
     return min(range(2, _MOST + 1), key=error)
@@ -65,7 +65,7 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
 
 def merged(counts: FloatArray, groups: Groups) -> FloatArray:
     """The counts of the buckets."""
-    return np.bincount(np.array(groups), weights=counts)
+    return np.bincount(np.array(groups), weights=counts).astype(np.float64)
 
 
 def _contiguous(counts: FloatArray, width: float, least: float) -> list[list[int]]:

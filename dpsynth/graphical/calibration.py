@@ -14,7 +14,17 @@ import numpy as np
 from dpsynth.graphical.consistency import FloatArray, shrink
 from dpsynth.graphical.junction_tree import JunctionTree
 
-__all__ = ["Beliefs", "Factors", "NoisyTable", "calibrated", "conditioned", "marginal", "ratio", "refine", "sum_to"]
+__all__ = [
+    "Beliefs",
+    "Factors",
+    "NoisyTable",
+    "calibrated",
+    "conditioned",
+    "marginal",
+    "ratio",
+    "refine",
+    "sum_to",
+]
 
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -122,15 +132,14 @@ def conditioned(
 ) -> Beliefs | None:
     """The distribution given codes of some nodes, with the sum one; None if they have no probability."""
     factors = [np.array(belief, np.float64) for belief in beliefs]
-    for nodes, factor in zip(tree.cliques, factors, strict=True):
-        for axis, node in enumerate(nodes):
-            if node in given:
-                shape = [-1 if i == axis else 1 for i in range(len(nodes))]
-                factor *= (np.arange(tree.sizes[node]) == given[node]).reshape(shape)
+    for clique, nodes in enumerate(tree.cliques):
+        for node in set(nodes) & set(given):
+            allowed = (np.arange(tree.sizes[node]) == given[node]).astype(np.float64)
+            factors[clique] *= spread(allowed, (node,), nodes)
     for child, separator in enumerate(tree.separators):
         if child:  # beliefs over separators: the product of these ratios is the distribution
             own = sum_to(beliefs[child], tree.cliques[child], separator)
-            factors[child] *= spread(ratio(np.ones(own.shape), own), separator, tree.cliques[child])
+            factors[child] *= spread(ratio(np.ones_like(own), own), separator, tree.cliques[child])
     beliefs = calibrated(tree, dict(zip(tree.cliques, factors, strict=True)), 1.0)
     return beliefs if beliefs[0].sum() > 0 else None
 
@@ -175,6 +184,8 @@ def _step(clique: tuple[int, ...], belief: FloatArray, table: NoisyTable, factor
     before = sum_to(belief, clique, table.nodes)
     after = shrink(table.values, before, table.variance) if table.variance > 0 else table.values
     scale = ratio(after, before)
+    # The number of rows is known better than the sum of one noisy table.
+    scale *= before.sum() / max(float((scale * before).sum()), _TINY)
     belief *= spread(scale, table.nodes, clique)
     known = factors.get(table.nodes)
     factor = scale if known is None else known * scale

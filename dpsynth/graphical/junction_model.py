@@ -18,8 +18,8 @@ from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
 
-_PROPOSALS_PER_ROW = 60
-_MOST_PROPOSALS = 4_000_000
+_PROPOSALS_PER_ROW = 100
+_MOST_PROPOSALS = 8_000_000
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -86,7 +86,9 @@ class JunctionModel:
             "detail": self.details,
             "target": tuple(self.targets.values()),
         }
-        return header, {f"{part}.{i}": array for part, arrays in parts.items() for i, array in enumerate(arrays)}
+        return header, {
+            f"{part}.{i}": array for part, arrays in parts.items() for i, array in enumerate(arrays)
+        }
 
     @classmethod
     def from_state(

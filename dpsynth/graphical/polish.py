@@ -20,7 +20,7 @@ __all__ = ["polish"]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _LARGEST_BATCH = 4096
-_SMALLEST_BATCH = 64
+_SMALLEST_BATCH = 512
 _SETTLED = 1e-3
 
 
@@ -79,11 +79,11 @@ class _State:
             cells = codes[:, left] * sizes[right] + codes[:, right]
             parts.append(np.bincount(cells, minlength=target.size) - target.ravel())
             offset += target.size
-        self.residuals: FloatArray = np.concatenate(parts)
+        self.residuals: FloatArray = np.concatenate(parts).astype(np.float64)
 
     def distance(self) -> float:
         """Squared distance of all pair counts to their targets."""
-        return float(self.residuals @ self.residuals)
+        return float(np.square(self.residuals).sum())
 
     def exchange(self, column: int, rows: IntArray, rng: np.random.Generator) -> float:
         """Exchange the codes of `column` between pairs of different rows where that helps.
@@ -103,7 +103,8 @@ class _State:
             return 1.0
         moves = self._moves(cells[:, helps])
         alone = float(change[helps].sum())
-        together = 2 * float(self.residuals @ moves) + float(moves @ moves)
+        # Not a dot product: waking the threads of a linear algebra library takes longer than the sum.
+        together = float(((2 * self.residuals + moves) * moves).sum())
         crossing = together - alone
         share = min(1.0, -alone / (2 * crossing)) if crossing > 0 else 1.0
         if share < 1.0:
@@ -142,11 +143,12 @@ def _distinct(rows: IntArray, total: int) -> IntArray:
     first = np.full(total, -1, np.int64)
     first[rows] = np.arange(len(rows))
     kept = rows[first[rows] == np.arange(len(rows))]
-    return kept[: len(kept) // 2 * 2]
+    even: IntArray = kept[: len(kept) // 2 * 2]
+    return even
 
 
 def _next_batch(batch: int, share: float, most: int) -> int:
     """Larger batches while nearly everything that helps may be kept, smaller ones otherwise."""
-    if share < 0.4:
+    if share < 0.2:
         return min(max(batch // 2, _SMALLEST_BATCH), batch)
-    return min(2 * batch, _LARGEST_BATCH, most) if share > 0.8 else batch
+    return min(2 * batch, _LARGEST_BATCH, most) if share > 0.5 else batch

@@ -30,7 +30,7 @@ def fit_junction_tree(
     """Add the pairs that the model misses most, a few at a time, and fit in between.
 
     Args:
-        margins: Counts of each node, all with one sum; the model has exactly these.
+        margins: Counts of each node, all with one sum; the model meets them.
         pairs: Noisy counts of pairs.
         limit: Bound on the cells of all cliques together.
     """
@@ -46,10 +46,13 @@ def fit_junction_tree(
         if chosen:
             tree = junction_tree(sizes, edges)
             beliefs = calibrated(tree, factors, total)
-        tables = _tables(tree, margins, pairs, total)
-        sweeps = _SWEEPS_BETWEEN if chosen else _LAST_SWEEPS
-        refine(tree, beliefs, tables, factors, sweeps=sweeps)
         if not chosen:
+            # Pairs that were not chosen, but lie in a clique, are not in the way of another tree any more.
+            edges = [pair for pair in pairs if tree.home(pair) is not None]
+        tables = _tables(margins, {pair: pairs[pair] for pair in edges}, total)
+        refine(tree, beliefs, tables, factors, sweeps=_SWEEPS_BETWEEN if chosen else _LAST_SWEEPS)
+        if not chosen:
+            refine(tree, beliefs, _tables(margins, {}, total), factors, sweeps=_SWEEPS_BETWEEN)
             return tree, beliefs
 
 
@@ -90,14 +93,11 @@ def _surplus(noisy: FloatArray, sigma: float, expected: FloatArray) -> float:
     return float(np.abs(noisy - expected).sum()) - noise - _SIGNIFICANT * deviation
 
 
-def _tables(
-    tree: JunctionTree, margins: Sequence[FloatArray], pairs: NoisyPairs, total: float
-) -> list[NoisyTable]:
-    """Everything that fits into a clique. Margins come last, so that they are met."""
+def _tables(margins: Sequence[FloatArray], pairs: NoisyPairs, total: float) -> list[NoisyTable]:
+    """The measured pairs, then the margins, so that these are met."""
     fitting = [
         NoisyTable(nodes=pair, values=noisy, variance=_strength(sigma, total))
         for pair, (noisy, sigma) in pairs.items()
-        if tree.home(pair) is not None
     ]
     exact = [NoisyTable(nodes=(i,), values=margin, variance=0.0) for i, margin in enumerate(margins)]
     return [*fitting, *exact]

@@ -88,20 +88,12 @@ class EncodedTable:
         """
         cells = np.zeros(self._rows, np.int64)
         for name, group in zip(columns, groups, strict=True):
+            if self._buckets.get(name, ((), cells))[0] != group:  # the last merging of a column is kept
+                self._buckets[name] = group, np.array(group, np.uint16)[self._codes[name]]
             cells *= max(group) + 1
-            cells += self._merged(name, group)
-        size = math.prod(max(group) + 1 for group in groups)
-        counts = np.bincount(cells, minlength=size).astype(np.int64, copy=False)
-        counts.setflags(write=False)
-        return counts
-
-    def _merged(self, name: str, group: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """The bucket of each row; the last merging of each column is kept."""
-        known = self._buckets.get(name)
-        if known is None or known[0] != group:
-            buckets = np.array(group, np.min_scalar_type(max(group)))
-            known = self._buckets[name] = (group, buckets[self._codes[name]])
-        return known[1]
+            cells += self._buckets[name][1]
+        counts = np.bincount(cells, minlength=math.prod(max(group) + 1 for group in groups))
+        return counts.astype(np.int64, copy=False)
 
     def _remember(self, columns: tuple[str, ...], counts: IntArray) -> None:
         self._cache[columns] = counts

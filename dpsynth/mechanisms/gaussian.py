@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from dpsynth.schema.layout import Domain
 
 __all__ = ["GaussianMechanism", "gaussian_sigma"]
-
-_UNDER = 1 - 1e-12
 
 
 def gaussian_sigma(query: CountQuery, mu: float, unit: Unit) -> float:
@@ -56,26 +52,7 @@ class GaussianMechanism:
     def __post_init__(self) -> None:
         check_parameters("mus", self.queries, self.mus)
         if self.total is not None and _validate.positive("total", self.total) < norm_up(self.mus):
-            raise ConfigurationError(
-                f"Expected a total of at least {norm_up(self.mus)!r}, what the mus cost together, "
-                f"got {self.total!r}."
-            )
-
-    @classmethod
-    def divided(
-        cls, queries: Sequence[CountQuery], weights: Sequence[float], *, total: float
-    ) -> GaussianMechanism:
-        """Divide a fixed price over `queries`: precision mu_i^2 in proportion to `weights` > 0.
-
-        The event is `GaussianEvent(total)` to the last bit, whatever the weights: they may follow from
-        noisy answers while the plan stays as committed. The shares are cut by one part in 10^12, more
-        than rounding can add to their sum.
-        """
-        for weight in weights:
-            _validate.positive("weights", weight)
-        whole = math.fsum(weights)
-        mus = tuple(_UNDER * total * math.sqrt(weight / whole) for weight in weights)
-        return cls(queries=tuple(queries), mus=mus, total=total)
+            raise ConfigurationError(f"Expected a total that covers the mus, got {self.total!r}.")
 
     def event(self) -> GaussianEvent:
         """The price: the stated total, or sqrt(sum mu_i^2), rounded up."""
@@ -84,7 +61,11 @@ class GaussianMechanism:
     def describe(self) -> Json:
         """Public JSON."""
         queries = [query.describe() for query in self.queries]
-        told: Json = {"type": "gaussian-mechanism/1", "queries": queries, "mus": [float(mu) for mu in self.mus]}
+        told: Json = {
+            "type": "gaussian-mechanism/1",
+            "queries": queries,
+            "mus": [float(mu) for mu in self.mus],
+        }
         return told if self.total is None else {**told, "total": float(self.total)}
 
     def sigmas(self, unit: Unit) -> tuple[float, ...]:

@@ -50,7 +50,10 @@ class Marginal:
     columns: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", _different_names(self.columns))
+        names: Sequence[str] = self.columns
+        if isinstance(names, str) or not names or len(set(names)) != len(names):
+            raise ConfigurationError(f"Expected marginal columns as different names, got {names!r}.")
+        object.__setattr__(self, "columns", tuple(names))
 
     def sensitivity(self, unit: Unit) -> Sensitivity:
         """In L1 and L2: k and k (add or remove), 2k and sqrt(2) k (replace)."""
@@ -70,7 +73,7 @@ class Marginal:
 
 
 @dataclass(frozen=True, slots=True)
-class MergedMarginal:
+class MergedMarginal(Marginal):
     """How many rows have each combination of *buckets* of `columns`: codes are merged before counting.
 
     The answer is flat, in C order over the numbers of buckets of the columns as given.
@@ -85,18 +88,16 @@ class MergedMarginal:
         sensitivities are those of `Marginal`. The event belongs to the mechanism that answers.
     """
 
-    columns: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", _different_names(self.columns))
+        Marginal.__post_init__(self)
         groups = tuple(tuple(int(bucket) for bucket in group) for group in self.groups)
         object.__setattr__(self, "groups", groups)
         gapless = all(group and set(group) == set(range(max(group) + 1)) for group in groups)
         if len(groups) != len(self.columns) or not gapless:
             raise ConfigurationError(
-                f"Expected for each of {list(self.columns)} a bucket for each of its codes, "
-                "numbered from 0 without gaps."
+                f"Expected buckets, numbered from 0 without gaps, for each of {list(self.columns)}."
             )
 
     @property
@@ -104,29 +105,24 @@ class MergedMarginal:
         """The number of buckets of each column."""
         return tuple(max(group) + 1 for group in self.groups)
 
-    def sensitivity(self, unit: Unit) -> Sensitivity:
-        """In L1 and L2: k and k (add or remove), 2k and sqrt(2) k (replace)."""
-        return marginal_sensitivity(unit)
-
     def describe(self) -> Json:
-        """Public JSON, with a digest of the buckets of each column."""
-        digests = [hashlib.sha256(repr(group).encode()).hexdigest() for group in self.groups]
+        """Public JSON, with a digest of the buckets."""
+        digest = hashlib.sha256(repr(self.groups).encode()).hexdigest()
         return {
             "type": "merged-marginal/1",
             "columns": list(self.columns),
             "shape": list(self.shape),
-            "groups": digests,
+            "groups": digest,
         }
 
     def check(self, domain: Domain) -> None:
         """Refuse columns that `domain` lacks, buckets for other codes, and tables beyond memory."""
         _check_names(self.columns, domain)
-        for name, group in zip(self.columns, self.groups, strict=True):
-            if len(group) != domain.size_of(name):
-                raise ConfigurationError(
-                    f"Column {name!r} has {domain.size_of(name)} codes; buckets are given for {len(group)}."
-                )
         _check_cells(self.columns, math.prod(self.shape))
+        if tuple(map(len, self.groups)) != domain.shape(self.columns):
+            raise ConfigurationError(
+                f"Expected one bucket for each code of the columns {list(self.columns)}."
+            )
 
     def evaluate(self, table: EncodedTable) -> IntArray:
         """The exact counts. Called by mechanisms only."""
@@ -172,12 +168,6 @@ def check_columns(columns: tuple[str, ...], domain: Domain) -> None:
     """Refuse columns that `domain` lacks, and tables with more than `CELLS_LIMIT` cells."""
     _check_names(columns, domain)
     _check_cells(columns, domain.cells(columns))
-
-
-def _different_names(names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not names or len(set(names)) != len(names):
-        raise ConfigurationError(f"Expected marginal columns as different names, got {names!r}.")
-    return tuple(names)
 
 
 def _check_names(columns: tuple[str, ...], domain: Domain) -> None:
