@@ -21,7 +21,7 @@ Groups = tuple[int, ...]
 
 _MOST = 64
 _RARE = 4.0
-_ROUGHNESS = 0.3
+_ROUGHNESS = 0.5
 
 
 def bucketed(counts: FloatArray, ordered: int, *, number: int, least: float) -> Groups:
@@ -44,7 +44,7 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
 
     Noise: the mean over pairs of the expected total variation distance that noise adds to a pair table,
     with precision divided in proportion to cells^(2/3). Roughness: what buckets blur falls as one over
-    their number; its weight was fitted once, on Adult.
+    their number; its weight was chosen once, on Adult and the NIST excerpts.
 
     Args:
         shapes: The resulting number of buckets of each column, for a wanted number.

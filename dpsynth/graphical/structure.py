@@ -19,7 +19,8 @@ NoisyPairs = Mapping[Edge, tuple[FloatArray, float]]
 
 _AT_A_TIME = 6
 _ATTEMPTS = 40
-_SIGNIFICANT = 3.0
+_SIGNIFICANT = 2.0
+_THRIFT = 0.5
 _SWEEPS_BETWEEN = 4
 _LAST_SWEEPS = 15
 
@@ -66,28 +67,32 @@ def target_tables(
     """
     targets = {}
     for pair, expected in all_pairs(tree, beliefs).items():
-        if pair not in pairs:
-            continue
-        noisy, sigma = pairs[pair]
-        targets[pair] = expected
-        if tree.home(pair) is None and _surplus(noisy, sigma, expected) > 0:
-            tilted = shrink(noisy, expected, _strength(sigma, float(margins[0].sum())))
-            targets[pair] = rake(tilted, margins[pair[0]], margins[pair[1]])
+        wanted = expected
+        if pair in pairs and tree.home(pair) is None:
+            noisy, sigma = pairs[pair]
+            if _surplus(noisy, sigma, expected) > 0:
+                wanted = shrink(noisy, expected, _strength(sigma, float(margins[0].sum())))
+        targets[pair] = rake(wanted, margins[pair[0]], margins[pair[1]])
     return targets
 
 
 def _ranked(expected: Mapping[Edge, FloatArray], pairs: NoisyPairs, edges: Sequence[Edge]) -> list[Edge]:
-    """The pairs that differ from the model by more than noise, the largest difference first."""
+    """The pairs that differ from the model by more than noise, the best first.
+
+    The best has the largest difference for the root of its cells: a large table that joins the tree
+    leaves less room for all others.
+    """
     surplus = {
         pair: _surplus(noisy, sigma, expected[pair])
         for pair, (noisy, sigma) in pairs.items()
         if pair not in edges
     }
-    return sorted((pair for pair in surplus if surplus[pair] > 0), key=lambda pair: -surplus[pair])
+    found = [pair for pair in surplus if surplus[pair] > 0]
+    return sorted(found, key=lambda pair: -surplus[pair] / math.pow(pairs[pair][0].size, _THRIFT))
 
 
 def _surplus(noisy: FloatArray, sigma: float, expected: FloatArray) -> float:
-    """The L1 distance beyond what noise explains: its mean and three standard deviations."""
+    """The L1 distance beyond what noise explains: its mean and two standard deviations."""
     noise = sigma * math.sqrt(2 / math.pi) * noisy.size
     deviation = sigma * math.sqrt((1 - 2 / math.pi) * noisy.size)
     return float(np.abs(noisy - expected).sum()) - noise - _SIGNIFICANT * deviation

@@ -108,12 +108,8 @@ class MergedMarginal(Marginal):
     def describe(self) -> Json:
         """Public JSON, with a digest of the buckets."""
         digest = hashlib.sha256(repr(self.groups).encode()).hexdigest()
-        return {
-            "type": "merged-marginal/1",
-            "columns": list(self.columns),
-            "shape": list(self.shape),
-            "groups": digest,
-        }
+        shape = list(self.shape)
+        return {"type": "merged-marginal/1", "columns": [*self.columns], "shape": shape, "groups": digest}
 
     def check(self, domain: Domain) -> None:
         """Refuse columns that `domain` lacks, buckets for other codes, and tables beyond memory."""
