@@ -22,8 +22,12 @@ MODEL_GROUP = "dpsynth.models"
 _GENERATORS = {
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
+    "privbayes": "dpsynth.generators.privbayes:PrivBayes",
 }
-_MODELS = {"tree": "dpsynth.graphical.tree:TreeModel"}
+_MODELS = {
+    "network": "dpsynth.graphical.network:BayesianNetwork",
+    "tree": "dpsynth.graphical.tree:TreeModel",
+}
 
 
 def names() -> tuple[str, ...]:
