@@ -69,6 +69,7 @@ class Growing:
         self._schema, self._columns, self._limits, self._mu = schema, columns, limits, mu
         self._total = table_total(columns)
         self._margins = clean_margins(schema, columns, self._total)
+        self._ordered = {column.name: ordered_cells(column) for column in schema.modelled}
         self._left = list(varied_columns(schema.domain))
         self._parents: dict[str, tuple[str, ...]] = {}
         self._counts: dict[str, FloatArray] = {}  # of each placed column with its parents
@@ -98,12 +99,13 @@ class Growing:
     def add(self, family: Family, values: IntArray, sigma: float) -> None:
         """Place `family.child`, given the noisy counts of `columns_of(family)`."""
         if not self._parents:
-            self._place(Family(*family.parents, ()), self._margins[family.parents[0]])
+            root = family.parents[0]
+            self._place(Family(root, ()), self._margins[root])
         axes = (*family.parents, family.child)
         columns = self.columns_of(family)
         noisy = np.asarray(values, np.float64).reshape(self._schema.domain.shape(columns))
         noisy = noisy.transpose([columns.index(name) for name in axes])
-        ordered = [ordered_cells(self._schema.column(name)) for name in axes]
+        ordered = [self._ordered[name] for name in axes]
         child = self._child_counts(family, noisy, sigma, ordered[-1])
         self._tables.append((noisy, sigma))
         self._place(family, fit_family(noisy, sigma, self._joint(family.parents), child, ordered=ordered))
@@ -115,9 +117,7 @@ class Growing:
         counts = {name: self._margins[name] for name in order} | self._counts
         total = table_total({**self._columns, **dict(enumerate(self._tables))})
         tables = {name: _shares(counts[name], self._margins[name]) for name in order}
-        return BayesianNetwork(
-            schema=self._schema, total=total, order=tuple(order.items()), tables=tables
-        )
+        return BayesianNetwork(schema=self._schema, total=total, order=tuple(order.items()), tables=tables)
 
     def _place(self, family: Family, counts: FloatArray) -> None:
         child = family.child

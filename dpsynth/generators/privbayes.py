@@ -69,7 +69,7 @@ class PrivBayes:
     one_way_share: float = 0.3
     select_share: float = 0.05
     usefulness: float = 4.0
-    noise_weight: float = 1.0
+    noise_weight: float = 0.25
     largest_table: int = 1_000_000
     memory_limit: int = 2**30
 

@@ -58,10 +58,8 @@ def _without_interaction(
     for axis, size in enumerate(parents.shape):
         rest = [codes for i, codes in enumerate(ordered) if i != axis]
         noise = sigma * float(np.sqrt(size))
-        smaller.append(
-            fit_family(noisy.sum(axis=axis), noise, parents.sum(axis=axis), child, ordered=rest)
-        )
-    table = parents[..., None] * (child / child.sum())
+        smaller.append(fit_family(noisy.sum(axis=axis), noise, parents.sum(axis=axis), child, ordered=rest))
+    table: FloatArray = parents[..., None] * (child / child.sum())
     for _ in range(_SWEEPS):
         for axis, margin in enumerate(smaller):
             ratio = _ratio(margin, table.sum(axis=axis))
@@ -73,9 +71,7 @@ def _without_interaction(
 def _scaled(table: FloatArray, otherwise: FloatArray, parents: FloatArray) -> FloatArray:
     """`table` with the counts `parents`; where it is empty, `otherwise` as it is."""
     sums = table.sum(axis=-1)
-    scaled: FloatArray = np.where(
-        (sums > 0)[..., None], table * _ratio(parents, sums)[..., None], otherwise
-    )
+    scaled: FloatArray = np.where((sums > 0)[..., None], table * _ratio(parents, sums)[..., None], otherwise)
     return scaled
 
 

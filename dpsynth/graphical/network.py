@@ -85,12 +85,13 @@ class BayesianNetwork:
         """
         if not 1 <= len(set(columns)) == len(columns) <= 2 or not set(columns) <= set(self.tables):
             raise ConfigurationError(f"Expected one or two different modelled columns, got {list(columns)}.")
-        first = self._columns()[columns[0]]
         if len(columns) == 1:
-            return first
-        rows = np.zeros((len(first), self.tables[columns[1]].shape[-1]))
-        for code in np.flatnonzero(first):
-            rows[code] = first[code] * self.condition({columns[0]: int(code)})._columns()[columns[1]]
+            return self._columns()[columns[0]]
+        first, second = columns
+        shares = self.marginal([first])
+        rows = np.zeros((len(shares), self.tables[second].shape[-1]))
+        for code in np.flatnonzero(shares):
+            rows[code] = shares[code] * self.condition({first: int(code)}).marginal([second])
         return rows
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
