@@ -41,7 +41,8 @@ class PrivBayes:
         select_share: Part for choosing families; the rest measures them.
         usefulness: A family with two parents or more is a candidate if its average count, by the
             noisy total, is at least this many standard deviations of its noise (theta-usefulness).
-        noise_weight: Weight of the expected noise against the association in the choice of a family.
+        noise_weight: Weight of the expected noise against the association in the choice of a family;
+            chosen on the Adult table, where a weight of 1 kept too many columns to one parent.
         largest_table: Families with more cells are never measured.
         memory_limit: Bytes for the tables of all candidates of a choice.
 
