@@ -23,9 +23,11 @@ _GENERATORS = {
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
+    "privbayes": "dpsynth.generators.privbayes:PrivBayes",
 }
 _MODELS = {
     "junction-tree": "dpsynth.graphical.junction_model:JunctionModel",
+    "network": "dpsynth.graphical.network:BayesianNetwork",
     "tree": "dpsynth.graphical.tree:TreeModel",
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Codes", "deal", "grouped_order", "sample_tree"]
+__all__ = ["Codes", "deal", "grouped_order", "sample_network", "sample_tree"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -53,16 +53,34 @@ def sample_tree(
         rows: How many rows.
         rng: Source of the draws.
     """
+    network = [(name, () if parent is None else (parent,)) for name, parent in order]
+    return sample_network(network, tables, rows, rng)
+
+
+def sample_network(
+    order: Sequence[tuple[str, tuple[str, ...]]],
+    tables: Mapping[str, FloatArray],
+    rows: int,
+    rng: np.random.Generator,
+) -> dict[str, Codes]:
+    """Ancestral sampling along a network.
+
+    Args:
+        order: Columns with their parents, parents first.
+        tables: For each column its distributions: one axis for each parent, then its own.
+        rows: How many rows.
+        rng: Source of the draws.
+    """
     codes: dict[str, Codes] = {}
-    for name, parent in order:
+    for name, parents in order:
         table = tables[name]
-        if parent is None:
-            groups, sizes = np.zeros(rows, np.int32), np.array([rows])
-        else:
-            groups = codes[parent]
-            sizes = np.bincount(groups, minlength=len(table))
+        groups = np.zeros(rows, np.int64)
+        for parent, size in zip(parents, table.shape, strict=False):
+            groups = groups * size + codes[parent]
+        table = table.reshape(-1, table.shape[-1])
+        sizes = np.bincount(groups, minlength=len(table))
         drawn = np.empty(rows, np.int32)
-        drawn[grouped_order(groups, rng)] = deal(np.atleast_2d(table), sizes, rng)
+        drawn[grouped_order(groups, rng)] = deal(table, sizes, rng)
         codes[name] = drawn
     return codes
 

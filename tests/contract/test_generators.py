@@ -5,6 +5,7 @@ from __future__ import annotations
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
+from dpsynth.generators.privbayes import PrivBayes
 from dpsynth.generators.registry import get, names
 from dpsynth.testing import GeneratorContract
 
@@ -19,6 +20,10 @@ class TestIndependent(GeneratorContract):
 
 class TestMST(GeneratorContract):
     generator = MST()
+
+
+class TestPrivBayes(GeneratorContract):
+    generator = PrivBayes()
 
 
 def test_no_shipped_generator_is_left_out() -> None:

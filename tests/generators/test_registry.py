@@ -7,14 +7,16 @@ import pytest
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators import registry
 from dpsynth.generators.mst import MST
+from dpsynth.graphical.network import BayesianNetwork
 from dpsynth.graphical.tree import TreeModel
 
 
 def test_built_in_generators_are_known_by_name() -> None:
-    assert {"independent", "mst"} <= set(registry.names())
+    assert {"independent", "mst", "privbayes"} <= set(registry.names())
     assert registry.get("mst") == MST()
     assert registry.get("mst", select_share=0.1) == MST(select_share=0.1)
     assert registry.model_class("tree") is TreeModel
+    assert registry.model_class("network") is BayesianNetwork
 
 
 def test_a_misspelt_name_gets_near_matches() -> None:
@@ -39,7 +41,7 @@ def test_installed_packages_add_generators(monkeypatch: pytest.MonkeyPatch) -> N
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
     assert registry.get("other") == MST()
-    assert registry.names() == ("allpairs", "independent", "mst", "other")
+    assert registry.names() == ("allpairs", "independent", "mst", "other", "privbayes")
 
 
 def test_two_claims_to_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dpsynth.generators.base import Generator
 from dpsynth.generators.mst import MST
+from dpsynth.generators.privbayes import PrivBayes
 from dpsynth.graphical.spanning_tree import UnionFind
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.budget import Budget
@@ -30,7 +32,7 @@ def unrelated() -> pd.DataFrame:
     return pd.DataFrame(np.random.default_rng(1).integers(0, 3, (2_000, 4)), columns=list(NAMES))
 
 
-def transcript(frame: pd.DataFrame) -> Transcript:
+def transcript(frame: pd.DataFrame, generator: Generator | None = None) -> Transcript:
     with Ledger.in_memory() as ledger:
         session = Session.open(
             PrivateTable.load(frame, SCHEMA),
@@ -38,7 +40,7 @@ def transcript(frame: pd.DataFrame) -> Transcript:
             ledger=ledger,
             dataset="p15",
         )
-        session.run(MST())
+        session.run(generator or MST())
         return session.transcript
 
 
@@ -70,6 +72,19 @@ def test_p15_the_candidates_follow_from_schema_and_earlier_choices(frame: pd.Dat
     selections = rounds(transcript(frame))
     assert len(selections) == 3
     assert offers_are_public(selections)
+
+
+@pytest.mark.parametrize("frame", [related(), unrelated()], ids=["related", "unrelated"])
+def test_p15_families_follow_from_schema_total_and_earlier_choices(frame: pd.DataFrame) -> None:
+    selections = rounds(transcript(frame, PrivBayes(usefulness=0)))
+    tables: list[set[str]] = []
+    for offered, chosen in selections:
+        placed = set().union(*tables)
+        parents = {part for t in tables for n in (1, 2) for part in itertools.combinations(sorted(t), n)}
+        expected = {tuple(sorted((*p, new))) for p in parents for new in set(NAMES) - placed}
+        assert offered == (expected or set(itertools.combinations(NAMES, 2)))
+        tables.append(set(chosen))
+    assert len(tables) == 3
 
 
 def test_p15_a_pruned_list_of_candidates_would_be_seen() -> None:
