@@ -20,10 +20,14 @@ GENERATOR_GROUP = "dpsynth.generators"
 MODEL_GROUP = "dpsynth.models"
 
 _GENERATORS = {
+    "allpairs": "dpsynth.generators.allpairs:AllPairs",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
 }
-_MODELS = {"tree": "dpsynth.graphical.tree:TreeModel"}
+_MODELS = {
+    "junction-tree": "dpsynth.graphical.junction_model:JunctionModel",
+    "tree": "dpsynth.graphical.tree:TreeModel",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Codes", "deal", "sample_tree"]
+__all__ = ["Codes", "deal", "grouped_order", "sample_tree"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -62,12 +62,12 @@ def sample_tree(
             groups = codes[parent]
             sizes = np.bincount(groups, minlength=len(table))
         drawn = np.empty(rows, np.int32)
-        drawn[_grouped_order(groups, rng)] = deal(np.atleast_2d(table), sizes, rng)
+        drawn[grouped_order(groups, rng)] = deal(np.atleast_2d(table), sizes, rng)
         codes[name] = drawn
     return codes
 
 
-def _grouped_order(groups: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def grouped_order(groups: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
     """The row numbers, group after group, in random order inside each group."""
     shuffled = rng.permutation(len(groups))
     keys = groups[shuffled]

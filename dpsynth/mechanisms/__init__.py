@@ -12,7 +12,7 @@ from dpsynth.mechanisms.base import Measurement, Mechanism, Query, Sensitivity
 from dpsynth.mechanisms.gaussian import GaussianMechanism, gaussian_sigma
 from dpsynth.mechanisms.laplace import LaplaceMechanism, laplace_scale
 from dpsynth.mechanisms.partition import PartitionSelection
-from dpsynth.mechanisms.queries import Marginal, Total
+from dpsynth.mechanisms.queries import Marginal, MergedMarginal, Total
 from dpsynth.mechanisms.selection import ExponentialMechanism, MarginalGap, on_grid
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "MarginalGap",
     "Measurement",
     "Mechanism",
+    "MergedMarginal",
     "PartitionSelection",
     "Query",
     "Sensitivity",

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms.base import IntArray
-from dpsynth.mechanisms.queries import QUERIES, Marginal, Total
+from dpsynth.mechanisms.queries import QUERIES, Marginal, MergedMarginal, Total
 
 if TYPE_CHECKING:
     from dpsynth.mechanisms.encoded import EncodedTable
 
 __all__ = ["CountQuery", "check_parameters", "noisy_answers", "rounded_deviation"]
 
-CountQuery: TypeAlias = "Marginal | Total"
+CountQuery: TypeAlias = "Marginal | MergedMarginal | Total"
 
 
 def check_parameters(name: str, queries: Sequence[CountQuery], parameters: Sequence[float]) -> None:

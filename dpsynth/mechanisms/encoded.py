@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,11 +31,11 @@ class EncodedTable:
         rows: How many rows there are. Private, like everything but `domain`.
 
     Privacy: a table releases nothing. It has no length, no iteration, no conversion, no pickling and
-        a representation that shows the domain alone. `codes`, `marginal_counts` and `private_rows`
-        give exact answers to mechanisms, which add the noise.
+        a representation that shows the domain alone. `codes`, `marginal_counts`, `merged_counts` and
+        `private_rows` give exact answers to mechanisms, which add the noise.
     """
 
-    __slots__ = ("_cache", "_cached_bytes", "_codes", "_rows", "domain")
+    __slots__ = ("_buckets", "_cache", "_cached_bytes", "_codes", "_rows", "domain")
 
     def __init__(self, domain: Domain, columns: Mapping[str, np.ndarray[Any, Any]], rows: int) -> None:
         if set(columns) != set(domain.columns):
@@ -50,6 +51,7 @@ class EncodedTable:
         }
         self._cache: OrderedDict[tuple[str, ...], IntArray] = OrderedDict()
         self._cached_bytes = 0
+        self._buckets: dict[str, tuple[tuple[int, ...], np.ndarray[Any, Any]]] = {}
 
     @property
     def private_rows(self) -> int:
@@ -78,6 +80,20 @@ class EncodedTable:
         counts.setflags(write=False)
         self._remember(columns, counts)
         return counts
+
+    def merged_counts(self, columns: tuple[str, ...], groups: tuple[tuple[int, ...], ...]) -> IntArray:
+        """Exact counts of every combination of buckets; `groups` has the bucket of each code.
+
+        Each column is merged once for all the tables of a run, so a table costs one fused count.
+        """
+        cells = np.zeros(self._rows, np.int64)
+        for name, group in zip(columns, groups, strict=True):
+            if self._buckets.get(name, ((), cells))[0] != group:  # the last merging of a column is kept
+                self._buckets[name] = group, np.array(group, np.uint16)[self._codes[name]]
+            cells *= max(group) + 1
+            cells += self._buckets[name][1]
+        counts = np.bincount(cells, minlength=math.prod(max(group) + 1 for group in groups))
+        return counts.astype(np.int64, copy=False)
 
     def _remember(self, columns: tuple[str, ...], counts: IntArray) -> None:
         self._cache[columns] = counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
     from dpsynth.privacy.unit import Unit
     from dpsynth.schema.layout import Domain
 
-__all__ = ["CELLS_LIMIT", "QUERIES", "Marginal", "Total", "check_columns", "marginal_sensitivity"]
+__all__ = [
+    "CELLS_LIMIT",
+    "QUERIES",
+    "Marginal",
+    "MergedMarginal",
+    "Total",
+    "check_columns",
+    "marginal_sensitivity",
+]
 
 CELLS_LIMIT = 2**27  # one gibibyte of counts
 
@@ -63,6 +73,63 @@ class Marginal:
 
 
 @dataclass(frozen=True, slots=True)
+class MergedMarginal(Marginal):
+    """How many rows have each combination of *buckets* of `columns`: codes are merged before counting.
+
+    The answer is flat, in C order over the numbers of buckets of the columns as given.
+
+    Attributes:
+        columns: Names of modelled columns, each once.
+        groups: For each column the bucket of each of its codes. Buckets are numbered from 0 without gaps.
+
+    Privacy: unit and relation as given to `sensitivity`. `groups` is public: it is fixed before the
+        rows are looked at, as a function of the schema and of noisy answers that were paid for. A row
+        falls into exactly one combination of buckets, the image of its combination of codes, so the
+        sensitivities are those of `Marginal`. The event belongs to the mechanism that answers.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        Marginal.__post_init__(self)
+        groups = tuple(tuple(int(bucket) for bucket in group) for group in self.groups)
+        object.__setattr__(self, "groups", groups)
+        gapless = all(group and set(group) == set(range(max(group) + 1)) for group in groups)
+        if len(groups) != len(self.columns) or not gapless:
+            raise ConfigurationError(
+                f"Expected buckets, numbered from 0 without gaps, for each of {list(self.columns)}."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of buckets of each column."""
+        return tuple(max(group) + 1 for group in self.groups)
+
+    def describe(self) -> Json:
+        """Public JSON, with a digest of the buckets."""
+        digest = hashlib.sha256(repr(self.groups).encode()).hexdigest()
+        return {
+            "type": "merged-marginal/1",
+            "columns": list(self.columns),
+            "shape": list(self.shape),
+            "groups": digest,
+        }
+
+    def check(self, domain: Domain) -> None:
+        """Refuse columns that `domain` lacks, buckets for other codes, and tables beyond memory."""
+        _check_names(self.columns, domain)
+        _check_cells(self.columns, math.prod(self.shape))
+        if tuple(map(len, self.groups)) != domain.shape(self.columns):
+            raise ConfigurationError(
+                f"Expected one bucket for each code of the columns {list(self.columns)}."
+            )
+
+    def evaluate(self, table: EncodedTable) -> IntArray:
+        """The exact counts. Called by mechanisms only."""
+        return table.merged_counts(self.columns, self.groups)
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """How many rows there are: an answer of one cell.
 
@@ -87,7 +154,7 @@ class Total:
         return np.array([table.private_rows], dtype=np.int64)
 
 
-QUERIES: tuple[type[Marginal] | type[Total], ...] = (Marginal, Total)
+QUERIES: tuple[type[Marginal] | type[MergedMarginal] | type[Total], ...] = (Marginal, MergedMarginal, Total)
 
 
 def marginal_sensitivity(unit: Unit) -> Sensitivity:
@@ -99,12 +166,19 @@ def marginal_sensitivity(unit: Unit) -> Sensitivity:
 
 def check_columns(columns: tuple[str, ...], domain: Domain) -> None:
     """Refuse columns that `domain` lacks, and tables with more than `CELLS_LIMIT` cells."""
+    _check_names(columns, domain)
+    _check_cells(columns, domain.cells(columns))
+
+
+def _check_names(columns: tuple[str, ...], domain: Domain) -> None:
     unknown = [name for name in columns if name not in domain.columns]
     if unknown:
         raise ConfigurationError(
             f"Expected modelled columns of the schema, {list(domain.columns)}; it has no {unknown}."
         )
-    cells = domain.cells(columns)
+
+
+def _check_cells(columns: tuple[str, ...], cells: int) -> None:
     if cells > CELLS_LIMIT:
         raise ConfigurationError(
             f"The marginal of {list(columns)} has {cells} cells; at most {CELLS_LIMIT} fit. "

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.generators.registry import get, names
 from dpsynth.testing import GeneratorContract
+
+
+class TestAllPairs(GeneratorContract):
+    generator = AllPairs()
 
 
 class TestIndependent(GeneratorContract):

@@ -12,6 +12,7 @@ from dpsynth.mechanisms import (
     GaussianMechanism,
     LaplaceMechanism,
     Marginal,
+    MergedMarginal,
     Total,
     gaussian_sigma,
     laplace_scale,
@@ -132,4 +133,17 @@ def test_nothing_is_drawn_for_a_query_that_does_not_fit(mechanism, scripted) -> 
 
 
 def test_the_set_of_queries_is_closed() -> None:
-    assert set(QUERIES) == {Marginal, Total}
+    assert set(QUERIES) == {Marginal, MergedMarginal, Total}
+
+
+def test_a_stated_price_must_cover_the_queries() -> None:
+    query = (Marginal(columns=("a",)),)
+    stated = GaussianMechanism(queries=query, mus=(0.2,), total=0.25)
+    assert stated.event() == GaussianEvent(mu=0.25)
+    assert stated.describe()["total"] == 0.25
+    assert stated.sigmas(Unit()) == GaussianMechanism(queries=query, mus=(0.2,)).sigmas(Unit())
+    assert GaussianMechanism(queries=query, mus=(0.2,), total=0.2).event().mu == 0.2
+    assert "total" not in GaussianMechanism(queries=query, mus=(0.2,)).describe()
+    for total, words in ((math.nextafter(0.2, 0), "covers the mus"), (0.0, "> 0"), (math.inf, "finite")):
+        with pytest.raises(ConfigurationError, match=words):
+            GaussianMechanism(queries=query, mus=(0.2,), total=total)

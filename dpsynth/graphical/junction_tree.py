@@ -1,0 +1,149 @@
+"""Junction trees: which tables must be kept so that all chosen pairs of columns fit exactly.
+
+A chosen pair of columns is an edge of a graph. Eliminating the nodes one by one, always one whose
+clique has the fewest cells, makes the graph chordal; its maximal cliques, joined by a maximum spanning
+tree over the sizes of their intersections, have the running intersection property (Lauritzen and
+Spiegelhalter, 1988; Jensen and Jensen, 1994). The cells counted here are those of the cliques that are
+really kept, so a bound on them bounds memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dpsynth.graphical.spanning_tree import UnionFind, rooted_order
+
+__all__ = ["Edge", "JunctionTree", "eliminate", "grow", "junction_tree", "total_cells"]
+
+Edge = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JunctionTree:
+    """Cliques of nodes with their parents, parents first.
+
+    Attributes:
+        sizes: Number of codes of each node.
+        cliques: Nodes of each clique, ascending.
+        parents: Index of the parent of each clique; -1 for the one root. Separators may be empty.
+    """
+
+    sizes: tuple[int, ...]
+    cliques: tuple[tuple[int, ...], ...]
+    parents: tuple[int, ...]
+
+    @property
+    def separators(self) -> tuple[tuple[int, ...], ...]:
+        """The nodes that each clique shares with its parent; none for the root."""
+        return tuple(
+            tuple(node for node in clique if parent >= 0 and node in self.cliques[parent])
+            for clique, parent in zip(self.cliques, self.parents, strict=True)
+        )
+
+    def shape(self, nodes: Iterable[int]) -> tuple[int, ...]:
+        """The shape of a table over `nodes`."""
+        return tuple(self.sizes[node] for node in nodes)
+
+    def home(self, nodes: Iterable[int]) -> int | None:
+        """The smallest clique that holds all `nodes`; None if there is none."""
+        wanted = set(nodes)
+        holders = [i for i, clique in enumerate(self.cliques) if wanted <= set(clique)]
+        return min(holders, key=lambda i: math.prod(self.shape(self.cliques[i])), default=None)
+
+
+def eliminate(sizes: Sequence[int], edges: Iterable[Edge], limit: float = math.inf) -> list[int] | None:
+    """The maximal cliques of a triangulation as bit sets, or None if they have more than `limit` cells."""
+    neighbours = _bit_sets(len(sizes), edges)
+    costs = {node: _cells(sizes, neighbours[node] | 1 << node) for node in range(len(sizes))}
+    kept: list[int] = []
+    cells = 0
+    while costs:
+        node = min(costs, key=costs.__getitem__)
+        around, clique = neighbours[node], neighbours[node] | 1 << node
+        del costs[node]
+        if not any(clique & other == clique for other in kept):
+            kept.append(clique)
+            cells += _cells(sizes, clique)
+            if cells > limit:
+                return None
+        for other in _members(around):
+            neighbours[other] = (neighbours[other] | around) & ~(1 << other | 1 << node)
+            costs[other] = _cells(sizes, neighbours[other] | 1 << other)
+    return kept
+
+
+def total_cells(sizes: Sequence[int], edges: Iterable[Edge]) -> int:
+    """The cells of all cliques once `edges` are triangulated."""
+    return sum(_cells(sizes, clique) for clique in eliminate(sizes, edges) or [])
+
+
+def junction_tree(sizes: Sequence[int], edges: Iterable[Edge]) -> JunctionTree:
+    """The junction tree of a triangulation of `edges`; a single tree even if the graph falls apart."""
+    cliques = [tuple(_members(clique)) for clique in eliminate(sizes, edges) or []]
+    shared = {
+        (i, j): len(set(cliques[i]) & set(cliques[j]))
+        for i, j in itertools.combinations(range(len(cliques)), 2)
+    }
+    joined: UnionFind[int] = UnionFind(range(len(cliques)))
+    links = [link for link in sorted(shared, key=lambda link: -shared[link]) if joined.join(*link)]
+    order = rooted_order(range(len(cliques)), links)
+    position = {clique: rank for rank, (clique, _) in enumerate(order)}
+    return JunctionTree(
+        sizes=tuple(sizes),
+        cliques=tuple(cliques[clique] for clique, _ in order),
+        parents=tuple(-1 if parent is None else position[parent] for _, parent in order),
+    )
+
+
+def grow(
+    sizes: Sequence[int],
+    edges: Sequence[Edge],
+    candidates: Iterable[Edge],
+    *,
+    limit: int,
+    most: int,
+    attempts: int,
+) -> list[Edge]:
+    """`candidates`, in order, that can join `edges` within `limit` cells.
+
+    Args:
+        sizes: Number of codes of each node.
+        edges: Edges that are there already.
+        candidates: The best first.
+        limit: Bound on the cells of all cliques.
+        most: Stop after so many.
+        attempts: Stop after so many refusals.
+    """
+    chosen: list[Edge] = []
+    for candidate in candidates:
+        if len(chosen) == most or attempts == 0:
+            break
+        if eliminate(sizes, [*edges, *chosen, candidate], limit) is None:
+            attempts -= 1
+        else:
+            chosen.append(candidate)
+    return chosen
+
+
+def _bit_sets(nodes: int, edges: Iterable[Edge]) -> list[int]:
+    neighbours = [0] * nodes
+    for left, right in edges:
+        neighbours[left] |= 1 << right
+        neighbours[right] |= 1 << left
+    return neighbours
+
+
+def _members(bits: int) -> list[int]:
+    members = []
+    while bits:
+        lowest = bits & -bits
+        members.append(lowest.bit_length() - 1)
+        bits ^= lowest
+    return members
+
+
+def _cells(sizes: Sequence[int], bits: int) -> int:
+    return math.prod(sizes[node] for node in _members(bits))
