@@ -32,6 +32,7 @@ class GrowingTree:
         self._factors: Factors = {(node,): margin / margin.max() for node, margin in enumerate(margins)}
         self._noisy: dict[Edge, tuple[FloatArray, float]] = {}
         self._margins = margins
+        self._known: dict[Edge, bool] = {}
         self._tree = junction_tree(self._sizes, ())
         self._beliefs = calibrated(self._tree, self._factors, self._total)
 
@@ -51,10 +52,13 @@ class GrowingTree:
         return self._noisy
 
     def admits(self, pair: Edge) -> bool:
-        """Whether a tree that holds `pair` stays within the limit."""
+        """Whether a tree that holds `pair` stays within the limit. What was refused once stays out."""
         if self._tree.home(pair) is not None:
             return True
-        return eliminate(self._sizes, [*self._noisy, pair], self._limit) is not None
+        if pair not in self._known:
+            cliques = eliminate(self._sizes, [*self._noisy, pair], self._limit)
+            self._known[pair] = cliques is not None
+        return self._known[pair]
 
     def pairs(self) -> dict[Edge, FloatArray]:
         """The counts that the model expects, for every pair (i, j), i < j."""
@@ -66,6 +70,8 @@ class GrowingTree:
             before, deviation = self._noisy[pair]
             counts, variance = combine([(before, deviation**2), (counts, sigma**2)])
             sigma = variance**0.5
+        else:
+            self._known = {other: fits for other, fits in self._known.items() if not fits}
         self._noisy[pair] = counts, sigma
         if self._tree.home(pair) is None:
             self._tree = junction_tree(self._sizes, list(self._noisy))

@@ -37,6 +37,15 @@ def test_the_limit_counts_the_triangulated_tree() -> None:
     assert grown(ring, limit=16).admits((0, 3))
 
 
+def test_what_is_known_about_the_limit_follows_new_pairs() -> None:
+    tree = grown([(0, 1), (1, 2)], limit=12)
+    assert tree.admits((2, 3))
+    assert tree.admits((0, 3))
+    tree.add((2, 3), SAME, 1.0)
+    assert not tree.admits((0, 3))
+    assert tree.admits((2, 3))
+
+
 def test_a_pair_that_a_clique_holds_is_always_admitted() -> None:
     ring = [(0, 1), (1, 2), (2, 3), (0, 3)]
     tree = grown(ring, limit=16)
