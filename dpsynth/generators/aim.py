@@ -79,7 +79,7 @@ class AIM:
     one_way_share: float = 0.25
     select_share: float = 0.1
     rounds_per_column: int = 16
-    most_cells: int = 60_000
+    most_cells: int = 120_000
     least_deviations: float = 5.0
 
     def __post_init__(self) -> None:
