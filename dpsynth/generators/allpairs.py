@@ -18,11 +18,10 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.base import Plan, Rng, Step
-from dpsynth.generators.buckets import Groups, bucket_count, bucketed, merged
+from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, within_buckets
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
 from dpsynth.generators.shares import divided
-from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
-from dpsynth.graphical.estimation import ordered_cells
+from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.graphical.structure import NoisyPairs, fit_junction_tree, target_tables
 from dpsynth.mechanisms import Marginal, MergedMarginal, gaussian_sigma
@@ -112,26 +111,10 @@ class AllPairs:
         margins: Mapping[str, FloatArray],
     ) -> dict[str, Groups]:
         """The bucket of each code, for each column."""
-        ordered = {column.name: ordered_cells(column) for column in schema.modelled}
-
-        def groups(number: int) -> dict[str, Groups]:
-            return {
-                name: bucketed(
-                    counts,
-                    ordered[name],
-                    number=number,
-                    least=self.least_deviations * columns[name][1] if name in columns else 0.0,
-                )
-                for name, counts in margins.items()
-            }
-
-        def shapes(number: int) -> list[int]:
-            return [max(group) + 1 for name, group in groups(number).items() if len(margins[name]) > 1]
-
-        if not design.pairs:
-            return groups(2)
-        sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), design.pairs_mu, schema.unit)
-        return groups(bucket_count(shapes, total=table_total(columns), sigma=sigma))
+        sigma = 0.0
+        if design.pairs:
+            sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), design.pairs_mu, schema.unit)
+        return choose_buckets(schema, columns, margins, sigma=sigma, deviations=self.least_deviations)
 
     def _model(
         self,
@@ -143,7 +126,7 @@ class AllPairs:
         total = table_total({**columns, **pairs})
         margins = clean_margins(schema, columns, total)
         names = schema.domain.columns
-        coarse = _bucket_margins(columns, margins, groups, pairs, total)
+        coarse = bucket_margins(columns, margins, groups, pairs, total)
         numbered: NoisyPairs = {
             (names.index(left), names.index(right)): noisy for (left, right), noisy in pairs.items()
         }
@@ -156,7 +139,7 @@ class AllPairs:
             tree=tree,
             beliefs=tuple(belief / belief.sum() for belief in beliefs),
             buckets=tuple(np.array(groups[name], np.int64) for name in names),
-            details=tuple(_detail(margins[name], groups[name]) for name in names),
+            details=tuple(within_buckets(margins[name], groups[name]) for name in names),
             targets={pair: target / target.sum() for pair, target in targets.items()},
         )
 
@@ -202,29 +185,3 @@ def _measure(
         pair: (np.asarray(values, np.float64).reshape(query.shape), sigma)
         for pair, query, (values, sigma) in zip(design.pairs, queries, measurement, strict=True)
     }
-
-
-def _bucket_margins(
-    columns: Mapping[str, Noisy],
-    margins: Mapping[str, FloatArray],
-    groups: Mapping[str, Groups],
-    pairs: Mapping[tuple[str, str], Noisy],
-    total: float,
-) -> dict[str, FloatArray]:
-    """The counts of the buckets: all that was measured about a column, by inverse variance."""
-    known = {}
-    for name, counts in margins.items():
-        own = merged(counts, groups[name])
-        variance = columns[name][1] ** 2 * len(counts) / len(own) if name in columns else 1.0
-        known[name] = [(own, variance)]
-    for (left, right), (noisy, sigma) in pairs.items():
-        known[left].append((noisy.sum(axis=1), sigma**2 * noisy.shape[1]))
-        known[right].append((noisy.sum(axis=0), sigma**2 * noisy.shape[0]))
-    return {name: project_to_simplex(combine(estimates)[0], total) for name, estimates in known.items()}
-
-
-def _detail(counts: FloatArray, groups: Groups) -> FloatArray:
-    """The probability of each code within its bucket; even where nothing was counted."""
-    index = np.array(groups)
-    sums, sizes = merged(counts, groups)[index], np.bincount(index)[index]
-    return np.where(sums > 0, counts / np.where(sums > 0, sums, 1.0), 1.0 / sizes)

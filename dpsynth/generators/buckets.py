@@ -8,13 +8,24 @@ categories in one. What is lost inside a bucket is association only; the one-way
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from dpsynth.graphical.consistency import FloatArray
+from dpsynth.generators.one_ways import Noisy, table_total
+from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
+from dpsynth.graphical.estimation import ordered_cells
+from dpsynth.schema.schema import Schema
 
-__all__ = ["Groups", "bucket_count", "bucketed", "merged"]
+__all__ = [
+    "Groups",
+    "bucket_count",
+    "bucket_margins",
+    "bucketed",
+    "choose_buckets",
+    "merged",
+    "within_buckets",
+]
 
 Groups = tuple[int, ...]
 """The bucket of each code, numbered from 0 without gaps."""
@@ -22,6 +33,67 @@ Groups = tuple[int, ...]
 _MOST = 64
 _RARE = 4.0
 _ROUGHNESS = 0.5
+
+
+def choose_buckets(
+    schema: Schema,
+    columns: Mapping[str, Noisy],
+    margins: Mapping[str, FloatArray],
+    *,
+    sigma: float,
+    deviations: float,
+) -> dict[str, Groups]:
+    """The bucket of each code, for each column: a function of noisy answers.
+
+    Args:
+        schema: Says which codes stand on a scale.
+        columns: Noisy counts of the columns that were measured.
+        margins: The same, cleaned, for all columns.
+        sigma: Standard deviation of a cell if a single pair were asked; 0 if none will be.
+        deviations: A bucket merged from several codes holds at least so many standard deviations of
+            the noise of a one-way count.
+    """
+    ordered = {column.name: ordered_cells(column) for column in schema.modelled}
+    least = {name: deviations * columns[name][1] if name in columns else 0.0 for name in margins}
+
+    def groups(number: int) -> dict[str, Groups]:
+        return {
+            name: bucketed(counts, ordered[name], number=number, least=least[name])
+            for name, counts in margins.items()
+        }
+
+    def shapes(number: int) -> list[int]:
+        return [max(group) + 1 for name, group in groups(number).items() if len(margins[name]) > 1]
+
+    if sigma == 0:
+        return groups(2)
+    return groups(bucket_count(shapes, total=table_total(columns), sigma=sigma))
+
+
+def bucket_margins(
+    columns: Mapping[str, Noisy],
+    margins: Mapping[str, FloatArray],
+    groups: Mapping[str, Groups],
+    pairs: Mapping[tuple[str, str], Noisy],
+    total: float,
+) -> dict[str, FloatArray]:
+    """The counts of the buckets: all that was measured about a column, by inverse variance."""
+    known = {}
+    for name, counts in margins.items():
+        own = merged(counts, groups[name])
+        variance = columns[name][1] ** 2 * len(counts) / len(own) if name in columns else 1.0
+        known[name] = [(own, variance)]
+    for (left, right), (noisy, sigma) in pairs.items():
+        known[left].append((noisy.sum(axis=1), sigma**2 * noisy.shape[1]))
+        known[right].append((noisy.sum(axis=0), sigma**2 * noisy.shape[0]))
+    return {name: project_to_simplex(combine(estimates)[0], total) for name, estimates in known.items()}
+
+
+def within_buckets(counts: FloatArray, groups: Groups) -> FloatArray:
+    """The probability of each code within its bucket; even where nothing was counted."""
+    index = np.array(groups)
+    sums, sizes = merged(counts, groups)[index], np.bincount(index)[index]
+    return np.where(sums > 0, counts / np.where(sums > 0, sums, 1.0), 1.0 / sizes)
 
 
 def bucketed(counts: FloatArray, ordered: int, *, number: int, least: float) -> Groups:

@@ -20,6 +20,7 @@ GENERATOR_GROUP = "dpsynth.generators"
 MODEL_GROUP = "dpsynth.models"
 
 _GENERATORS = {
+    "aim": "dpsynth.generators.aim:AIM",
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",

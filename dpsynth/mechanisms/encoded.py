@@ -49,7 +49,7 @@ class EncodedTable:
         self._codes = {
             name: _packed(name, columns[name], domain.size_of(name), rows) for name in domain.columns
         }
-        self._cache: OrderedDict[tuple[str, ...], IntArray] = OrderedDict()
+        self._cache: OrderedDict[tuple[Any, ...], IntArray] = OrderedDict()
         self._cached_bytes = 0
         self._buckets: dict[str, tuple[tuple[int, ...], np.ndarray[Any, Any]]] = {}
 
@@ -86,6 +86,10 @@ class EncodedTable:
 
         Each column is merged once for all the tables of a run, so a table costs one fused count.
         """
+        key = (*columns, groups)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
         cells = np.zeros(self._rows, np.int64)
         for name, group in zip(columns, groups, strict=True):
             if self._buckets.get(name, ((), cells))[0] != group:  # the last merging of a column is kept
@@ -93,9 +97,12 @@ class EncodedTable:
             cells *= max(group) + 1
             cells += self._buckets[name][1]
         counts = np.bincount(cells, minlength=math.prod(max(group) + 1 for group in groups))
-        return counts.astype(np.int64, copy=False)
+        counts = counts.astype(np.int64, copy=False)
+        counts.setflags(write=False)
+        self._remember(key, counts)
+        return counts
 
-    def _remember(self, columns: tuple[str, ...], counts: IntArray) -> None:
+    def _remember(self, columns: tuple[Any, ...], counts: IntArray) -> None:
         self._cache[columns] = counts
         self._cached_bytes += counts.nbytes
         while self._cached_bytes > _CACHE_BYTES:

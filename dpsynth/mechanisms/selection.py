@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms._gumbel import EPSILON_LIMIT, choose
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
 from dpsynth.mechanisms.encoded import ROWS_LIMIT
-from dpsynth.mechanisms.queries import check_columns, marginal_sensitivity
+from dpsynth.mechanisms.queries import Marginal, MergedMarginal, marginal_sensitivity
 from dpsynth.privacy.events import ExponentialEvent
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ class MarginalGap:
         weights: For each candidate a whole number >= 1. Empty: all 1.
         penalties: For each candidate a whole number in units of 2^-bits, for example the expected L1
             norm of the noise that measuring it would add. Empty: all 0.
+        groups: For each candidate the buckets of its columns, as in `MergedMarginal`: counts and
+            estimate are over buckets. Empty: over codes.
 
-    Privacy: unit and relation as given to `sensitivity`. Estimates, weights and penalties are public.
+    Privacy: unit and relation as given to `sensitivity`. Estimates, weights, penalties and buckets are
+        public; merging codes leaves the sensitivity of counts as it is (see `MergedMarginal`).
         The L1 distance moves no further than the counts do: k (add or remove) or 2k (replace), times
         2^bits times the weight. It can rise and fall, so it is not monotone (pitfall P40).
     """
@@ -61,7 +65,9 @@ class MarginalGap:
     bits: int = 0
     weights: tuple[int, ...] = ()
     penalties: tuple[int, ...] = ()
+    groups: tuple[tuple[tuple[int, ...], ...], ...] = ()
     digests: tuple[str, ...] = field(init=False)
+    queries: tuple[Marginal, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         candidates = len(self.cliques)
@@ -71,11 +77,14 @@ class MarginalGap:
             raise ConfigurationError(
                 "Expected at least one candidate, with one estimate, weight and penalty for each."
             )
+        if self.groups and len(self.groups) != candidates:
+            raise ConfigurationError("Expected buckets for every candidate or for none.")
         if _validate.count("bits", self.bits, least=0) > 20:
             raise ConfigurationError(f"Expected bits <= 20, got {self.bits}.")
         estimates = tuple(_frozen(estimate) for estimate in self.estimates)
         object.__setattr__(self, "estimates", estimates)
         object.__setattr__(self, "digests", tuple(_digest(estimate) for estimate in estimates))
+        object.__setattr__(self, "queries", _queries(self.cliques, self.groups))
         for estimate, weight, penalty in zip(estimates, self.weights, self.penalties, strict=True):
             _require_room(estimate, _validate.count("weight", weight), penalty, self.bits)
 
@@ -85,7 +94,7 @@ class MarginalGap:
 
     def describe(self) -> Json:
         """Public JSON; estimates by their SHA-256."""
-        return {
+        told: Json = {
             "type": "marginal-gap/1",
             "cliques": [list(clique) for clique in self.cliques],
             "estimates": list(self.digests),
@@ -93,23 +102,26 @@ class MarginalGap:
             "weights": list(self.weights),
             "penalties": list(self.penalties),
         }
+        return {**told, "queries": [query.describe() for query in self.queries]} if self.groups else told
 
     def check(self, domain: Domain) -> None:
         """Refuse, before anything is spent, candidates and estimates that do not fit `domain`."""
-        for clique, estimate in zip(self.cliques, self.estimates, strict=True):
-            check_columns(clique, domain)
-            cells = domain.cells(clique)
+        for query, estimate in zip(self.queries, self.estimates, strict=True):
+            query.check(domain)
+            cells = (
+                math.prod(query.shape) if isinstance(query, MergedMarginal) else domain.cells(query.columns)
+            )
             if estimate.size != cells:
                 raise ConfigurationError(
-                    f"Expected an estimate of {list(clique)} with {cells} cells, got {estimate.size}."
+                    f"Expected an estimate of {list(query.columns)} with {cells} cells, got {estimate.size}."
                 )
 
     def evaluate(self, table: EncodedTable) -> IntArray:
         """The exact scores. Called by mechanisms only."""
         scores = np.empty(len(self.cliques), dtype=np.int64)
-        rows = zip(self.cliques, self.estimates, self.weights, self.penalties, strict=True)
-        for index, (clique, estimate, weight, penalty) in enumerate(rows):
-            gap = np.abs((table.marginal_counts(clique) << self.bits) - estimate).sum(dtype=np.int64)
+        rows = zip(self.queries, self.estimates, self.weights, self.penalties, strict=True)
+        for index, (query, estimate, weight, penalty) in enumerate(rows):
+            gap = np.abs((query.evaluate(table) << self.bits) - estimate).sum(dtype=np.int64)
             scores[index] = weight * (int(gap) - penalty)
         return scores
 
@@ -166,6 +178,16 @@ class ExponentialMechanism:
             values=(_frozen(np.array([chosen], dtype=np.int64)),),
             sigmas=(0.0,),
         )
+
+
+def _queries(
+    cliques: tuple[tuple[str, ...], ...], groups: tuple[tuple[tuple[int, ...], ...], ...]
+) -> tuple[Marginal, ...]:
+    """What each candidate counts."""
+    if not groups:
+        return tuple(Marginal(columns=clique) for clique in cliques)
+    pairs = zip(cliques, groups, strict=True)
+    return tuple(MergedMarginal(columns=clique, groups=buckets) for clique, buckets in pairs)
 
 
 def _frozen(values: IntArray) -> IntArray:

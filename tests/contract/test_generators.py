@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dpsynth.generators.aim import AIM
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.generators.privbayes import PrivBayes
 from dpsynth.generators.registry import get, names
 from dpsynth.testing import GeneratorContract
+
+
+class TestAIM(GeneratorContract):
+    generator = AIM()
 
 
 class TestAllPairs(GeneratorContract):

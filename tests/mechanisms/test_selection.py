@@ -115,6 +115,52 @@ def test_scores_must_fit_the_domain(domain: Domain) -> None:
         gap(estimates=(np.full(6, 130), np.zeros(5, dtype=int))).check(domain)
 
 
+MERGED = {
+    "groups": (((0, 0), (0, 1, 1)), ((1, 0, 0, 1),)),
+    "estimates": (np.array([100, 90]), np.array([40, 500])),
+}
+
+
+def test_scores_over_buckets_compare_merged_counts(table: EncodedTable) -> None:
+    score = gap(**MERGED)
+    assert score.evaluate(table).tolist() == [
+        int(np.abs(4 * table.merged_counts(clique, groups) - estimate).sum())
+        for clique, groups, estimate in zip(CLIQUES, score.groups, score.estimates, strict=True)
+    ]
+    assert score.sensitivity(Unit()) == gap().sensitivity(Unit())
+
+
+def test_buckets_are_part_of_the_description() -> None:
+    other = gap(**MERGED | {"groups": (((0, 0), (1, 0, 0)), ((1, 0, 0, 1),))})
+    assert other != gap(**MERGED)
+    assert other.describe() != gap(**MERGED).describe()
+    assert json.loads(json.dumps(other.describe())) == other.describe()
+
+
+def test_no_neighbour_moves_a_score_over_buckets_further_than_the_sensitivity(domain: Domain, codes) -> None:
+    rng = np.random.default_rng(8)
+    score = gap(**MERGED, weights=(2, 3))
+    table = EncodedTable(domain, codes, rows=200)
+    moves = []
+    for _ in range(40):
+        more = {
+            name: np.append(codes[name], rng.integers(0, domain.size_of(name))) for name in domain.columns
+        }
+        larger = EncodedTable(domain, more, rows=201)
+        moves.append(np.abs(score.evaluate(larger) - score.evaluate(table)).max())
+    assert max(moves) == score.sensitivity(Unit())
+
+
+def test_buckets_must_fit_candidates_domain_and_estimates(domain: Domain) -> None:
+    gap(**MERGED).check(domain)
+    with pytest.raises(ConfigurationError, match="every candidate or for none"):
+        gap(groups=MERGED["groups"][:1])
+    with pytest.raises(ConfigurationError, match="one bucket for each code"):
+        gap(**MERGED | {"groups": (((0, 0), (0, 1)), ((1, 0, 0, 1),))}).check(domain)
+    with pytest.raises(ConfigurationError, match="with 2 cells, got 3"):
+        gap(**MERGED | {"estimates": (np.array([100, 90]), np.array([1, 2, 3]))}).check(domain)
+
+
 def test_on_grid() -> None:
     assert on_grid(np.array([0.3, -1.5, 2.0]), 4).tolist() == [5, -24, 32]
     for value in (np.nan, np.inf, 2.0**60):
