@@ -20,7 +20,7 @@ def plan(schema: SchemaPath, method: Method = "mst", epsilon: Epsilon = 1.0, del
 
     known = Schema.load(schema)
     made = get(method).plan(known, Budget(epsilon=epsilon, delta=delta))
-    cost = price(made.events, delta=delta)
+    cost = price(made.events, delta=delta, adaptive=made.adaptive)
     rhos = [price((step.event,), delta=delta).rho or 0.0 for step in made.steps]
     lines = [(s.label, str(s.event), s.detail, rho) for s, rho in zip(made.steps, rhos, strict=True)]
     table = Table(
