@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 console = Console()
 errors = Console(stderr=True)
 
-Method = Annotated[str, typer.Option("--method", "-m", help="Which generator: independent, mst, privbayes, aim, allpairs.")]
+Method = Annotated[
+    str, typer.Option("--method", "-m", help="Which generator: independent, mst, privbayes, aim, allpairs.")
+]
 Epsilon = Annotated[float, typer.Option("--epsilon", "-e", help="Budget of this run.")]
 Delta = Annotated[
     float,
