@@ -126,7 +126,8 @@ def _fractions(column: NumericColumn, cells: Codes, rng: np.random.Generator, sh
 def _decode_categories(column: Categorical, codes: Codes, missing: Codes) -> pd.Series[Any]:
     values = [*column.known_categories, *([column.other_label] if column.other_code is not None else [])]
     if column.ordered:
-        kinds = pd.CategoricalDtype(values, ordered=True)
+        dtype = _category_dtype(values, may_be_missing=False)  # pandas would make floats of long integers
+        kinds = pd.CategoricalDtype(pd.Index(values, dtype=dtype), ordered=True)
         categorical = pd.Categorical.from_codes(np.where(missing, -1, codes), dtype=kinds)
         return pd.Series(categorical, name=column.name)
     dtype = _category_dtype(values, may_be_missing=not column.required)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dpsynth.errors import ConfigurationError
@@ -50,6 +50,8 @@ def categoricals(draw: st.DrawFn) -> Categorical:
 
 
 @given(column=categoricals())
+@example(column=Categorical(name="c", categories=(2**53 + 1, 0.0), ordered=True, other_label="else"))
+@example(column=Categorical(name="c", categories=("true", True), other_label="else"))
 def test_categories_return_to_their_codes(column: Categorical) -> None:
     codes = np.arange(column.size)
     decoded = decode_column(column, codes, RNG)
