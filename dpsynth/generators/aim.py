@@ -20,7 +20,7 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.base import Plan, Rng, Step
-from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, within_buckets
+from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, memory_bound, within_buckets
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.growing import GrowingTree
@@ -45,7 +45,6 @@ from dpsynth.session.measurer import Measurer
 __all__ = ["AIM"]
 
 _GRID_BITS = 10
-_BYTES_PER_CELL = 64  # of a clique: belief, messages and what one step of the fit needs beside them
 _UNDER = 1 - 1e-9  # more than rounding can add to what a round costs
 _SWEEPS, _LAST_SWEEPS = 4, 15
 
@@ -101,7 +100,7 @@ class AIM:
             expected_error={
                 "noise of a one-way count (rows)": max(design.one_ways.mechanism.sigmas(schema.unit))
             },
-            memory_bytes=_BYTES_PER_CELL * self.most_cells + 16 * sum(schema.domain.sizes),
+            memory_bytes=memory_bound(schema.domain, most_cells=self.most_cells),
         )
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> JunctionModel:  # noqa: ARG002 - nothing is random

@@ -18,7 +18,7 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.base import Plan, Rng, Step
-from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, within_buckets
+from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, memory_bound, within_buckets
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
 from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray
@@ -34,7 +34,6 @@ from dpsynth.session.measurer import Measurer
 
 __all__ = ["AllPairs"]
 
-_BYTES_PER_CELL = 64  # of a clique: belief, messages and what one step of the fit needs beside them
 _TYPICAL_MU, _TYPICAL_BUCKETS = 0.18, 12.0
 
 
@@ -78,7 +77,7 @@ class AllPairs:
             method=self.name,
             steps=tuple(steps),
             expected_error={"noise of a one-way count (rows)": max(first.sigmas(schema.unit))},
-            memory_bytes=_BYTES_PER_CELL * self.most_cells + 16 * sum(schema.domain.sizes),
+            memory_bytes=memory_bound(schema.domain, most_cells=self.most_cells),
         )
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> JunctionModel:  # noqa: ARG002 - nothing is random

@@ -7,6 +7,7 @@ categories in one. What is lost inside a bucket is association only; the one-way
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,6 +16,7 @@ import numpy as np
 from dpsynth.generators.one_ways import Noisy, table_total
 from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
 from dpsynth.graphical.estimation import ordered_cells
+from dpsynth.schema.layout import Domain
 from dpsynth.schema.schema import Schema
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "bucket_margins",
     "bucketed",
     "choose_buckets",
+    "memory_bound",
     "merged",
     "within_buckets",
 ]
@@ -201,3 +204,13 @@ def _numbered(size: int, buckets: Sequence[Sequence[int]]) -> Groups:
     for number, bucket in enumerate(buckets):
         groups[list(bucket)] = number
     return tuple(int(group) for group in groups)
+
+
+def memory_bound(domain: Domain, *, most_cells: int) -> int:
+    """Bytes of the tables of a fit over buckets, before the buckets are known.
+
+    Cliques take 64 bytes a cell: belief, messages and what one step of the fit needs beside them. Each
+    pair of columns has exact, noisy, fitted and target counts, with no more buckets than codes.
+    """
+    pairs = sum(domain.cells(pair) for pair in itertools.combinations(domain.columns, 2))
+    return 64 * most_cells + 32 * pairs + 16 * sum(domain.sizes)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpsynth.generators.buckets import bucket_count, bucketed, merged
+from dpsynth.generators.buckets import bucket_count, bucketed, memory_bound, merged
+from dpsynth.schema.layout import Domain
 
 
 def test_heavy_values_stand_alone_and_neighbours_go_together() -> None:
@@ -46,3 +47,9 @@ def test_less_noise_gives_more_buckets() -> None:
         bucket_count(lambda number: [number] * 5, total=40_000, sigma=sigma) for sigma in (100.0, 10.0, 1.0)
     ]
     assert numbers[0] < numbers[1] < numbers[2]
+
+
+def test_the_memory_bound_counts_cliques_and_every_pair() -> None:
+    small = memory_bound(Domain(columns=("a", "b"), sizes=(10, 20)), most_cells=100)
+    assert small == 64 * 100 + 32 * 200 + 16 * 30
+    assert memory_bound(Domain(columns=("a", "b", "c"), sizes=(10, 20, 1000)), most_cells=100) > 32 * 30_000
