@@ -23,7 +23,7 @@ from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways,
 from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.junction_model import JunctionModel
-from dpsynth.graphical.structure import NoisyPairs, fit_junction_tree, target_tables
+from dpsynth.graphical.structure import Layer, fit_junction_tree, target_tables
 from dpsynth.mechanisms import Marginal, MergedMarginal, gaussian_sigma
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
@@ -126,20 +126,20 @@ class AllPairs:
         margins = clean_margins(schema, columns, total)
         names = schema.domain.columns
         coarse = bucket_margins(columns, margins, groups, pairs, total)
-        numbered: NoisyPairs = {
-            (names.index(left), names.index(right)): noisy for (left, right), noisy in pairs.items()
-        }
-        counts = [coarse[name] for name in names]
-        tree, beliefs = fit_junction_tree(counts, numbered, limit=self.most_cells)
-        targets = target_tables(tree, beliefs, counts, numbered)
+        layer = Layer(
+            margins=tuple(coarse[name] for name in names),
+            pairs={(names.index(a), names.index(b)): noisy for (a, b), noisy in pairs.items()},
+        )
+        tree, beliefs = fit_junction_tree([layer], limit=self.most_cells)
+        targets = target_tables(tree, beliefs, [layer])
         return JunctionModel(
             schema=schema,
             total=total,
             tree=tree,
-            beliefs=tuple(belief / belief.sum() for belief in beliefs),
+            beliefs=tuple(belief / belief.sum() for belief in beliefs[0]),
             buckets=tuple(np.array(groups[name], np.int64) for name in names),
             details=tuple(within_buckets(margins[name], groups[name]) for name in names),
-            targets={pair: target / target.sum() for pair, target in targets.items()},
+            targets={pair: target / target.sum() for pair, target in targets[0].items()},
         )
 
 

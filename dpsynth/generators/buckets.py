@@ -33,9 +33,10 @@ __all__ = [
 Groups = tuple[int, ...]
 """The bucket of each code, numbered from 0 without gaps."""
 
-_MOST = 64
+_NUMBERS = (*range(2, 16), *range(16, 32, 2), *range(32, 64, 4), *range(64, 129, 8))
 _RARE = 4.0
-_ROUGHNESS = 0.5
+_RANK = 2
+_ROUGHNESS = 0.15
 
 
 def choose_buckets(
@@ -118,8 +119,10 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
     """The number of buckets that balances noise against roughness.
 
     Noise: the mean over pairs of the expected total variation distance that noise adds to a pair table,
-    with precision divided in proportion to cells^(2/3). Roughness: what buckets blur falls as one over
-    their number; its weight was chosen once, on Adult and the NIST excerpts.
+    with precision divided in proportion to cells^(2/3). Of the noise of a table of r rows and c columns,
+    estimates of low rank keep what lies in their directions: taken to be two, so 2 (r + c) cells' worth.
+    Roughness: what buckets blur falls with the root of their number; its weight was chosen once, on
+    Adult and the NIST excerpts. The two are independent, so their squares add up.
 
     Args:
         shapes: The resulting number of buckets of each column, for a wanted number.
@@ -128,14 +131,23 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
     """
 
     def error(number: int) -> float:
-        sizes = shapes(number)
-        pairs = len(sizes) * (len(sizes) - 1) / 2
-        powers = [math.pow(size, 2 / 3) for size in sizes]
-        weights = (sum(powers) ** 2 - sum(power**2 for power in powers)) / 2
-        noise = math.sqrt(1 / (2 * math.pi)) * sigma * math.pow(weights, 1.5) / (pairs * total)
-        return noise + _ROUGHNESS / number
+        noise = sum(pair_noise(shapes(number))) * sigma / total
+        return noise**2 + _ROUGHNESS**2 / number
 
-    return min(range(2, _MOST + 1), key=error)
+    return min(_NUMBERS, key=error)
+
+
+def pair_noise(sizes: Sequence[int]) -> list[float]:
+    """The expected total variation distance that noise adds to each pair, times rows / sigma / pairs."""
+    pairs = list(itertools.combinations(sizes, 2))
+    cells = [left * right for left, right in pairs]
+    kept = [min(1.0, _RANK * (left + right) / (left * right)) for left, right in pairs]
+    powers = [math.pow(size, 2 / 3) for size in cells]
+    whole = sum(powers)
+    return [
+        math.sqrt(share * whole / power / (2 * math.pi)) * size / len(pairs)
+        for size, share, power in zip(cells, kept, powers, strict=True)
+    ]
 
 
 def merged(counts: FloatArray, groups: Groups) -> FloatArray:

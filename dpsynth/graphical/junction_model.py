@@ -11,6 +11,7 @@ import numpy as np
 from dpsynth.errors import ConfigurationError, StorageError
 from dpsynth.graphical.calibration import conditioned, sum_to
 from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.expansion import expand
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.sampling import Codes, deal, grouped_order
@@ -18,8 +19,7 @@ from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
 
-_PROPOSALS_PER_ROW = 100
-_MOST_PROPOSALS = 8_000_000
+_ROUNDS = 40
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -62,14 +62,12 @@ class JunctionModel:
             drawn = _sample_buckets(self.tree, self._conditioned(fixed), rows, rng)
         else:
             drawn = _sample_buckets(self.tree, self.beliefs, rows, rng)
-            wanted = {pair: rows * table for pair, table in self.targets.items()}
-            effort = min(_PROPOSALS_PER_ROW * rows, _MOST_PROPOSALS)
-            polish(drawn, self.tree.sizes, wanted, rng, proposals=effort)
-        codes = {}
-        for node, name in enumerate(names):
-            codes[name] = self._expanded(node, drawn[:, node], rng)
-            if node in fixed:
-                codes[name][:] = fixed[node]
+        wanted = {} if fixed else {pair: rows * table for pair, table in self.targets.items()}
+        polish(drawn, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
+        expanded = expand(drawn, self.buckets, self.details, wanted, rng, rounds=_ROUNDS)
+        codes = {name: expanded[:, node] for node, name in enumerate(names)}
+        for node, code in fixed.items():
+            codes[names[node]][:] = code
         return codes
 
     def state(self) -> tuple[dict[str, Any], _Arrays]:
@@ -146,20 +144,12 @@ class JunctionModel:
             )
         return tuple(beliefs)
 
-    def _expanded(self, node: int, drawn: np.ndarray[Any, Any], rng: np.random.Generator) -> Codes:
-        """A code for each bucket, in random order inside the bucket."""
-        inside = np.arange(self.tree.sizes[node])[:, None] == self.buckets[node]
-        counts = np.bincount(drawn, minlength=len(inside))
-        codes = np.empty(len(drawn), np.int32)
-        codes[grouped_order(drawn, rng)] = deal(inside * self.details[node], counts, rng)
-        return codes
-
 
 def _sample_buckets(
     tree: JunctionTree, beliefs: tuple[FloatArray, ...], rows: int, rng: np.random.Generator
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+) -> Codes:
     """Clique after clique, what is new in it given what it shares with its parent."""
-    drawn = np.zeros((rows, len(tree.sizes)), np.int64)
+    drawn = np.zeros((rows, len(tree.sizes)), np.int32)
     for clique, separator, belief in zip(tree.cliques, tree.separators, beliefs, strict=True):
         fresh = [node for node in clique if node not in separator]
         shared, shape = tree.shape(separator), tree.shape(fresh)

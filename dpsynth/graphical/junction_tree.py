@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from dpsynth.graphical.spanning_tree import UnionFind, rooted_order
 
-__all__ = ["Edge", "JunctionTree", "eliminate", "grow", "junction_tree", "total_cells"]
+__all__ = ["Edge", "JunctionTree", "eliminate", "grow", "join_cliques", "junction_tree", "total_cells"]
 
 Edge = tuple[int, int]
 
@@ -82,7 +82,11 @@ def total_cells(sizes: Sequence[int], edges: Iterable[Edge]) -> int:
 
 def junction_tree(sizes: Sequence[int], edges: Iterable[Edge]) -> JunctionTree:
     """The junction tree of a triangulation of `edges`; a single tree even if the graph falls apart."""
-    cliques = [tuple(_members(clique)) for clique in eliminate(sizes, edges) or []]
+    return join_cliques(sizes, [tuple(_members(clique)) for clique in eliminate(sizes, edges) or []])
+
+
+def join_cliques(sizes: Sequence[int], cliques: Sequence[tuple[int, ...]]) -> JunctionTree:
+    """Join the maximal cliques of a chordal graph by a maximum spanning tree over what they share."""
     shared = {
         (i, j): len(set(cliques[i]) & set(cliques[j]))
         for i, j in itertools.combinations(range(len(cliques)), 2)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dpsynth.graphical.calibration import Beliefs, Factors, NoisyTable, calibrated, refine
-from dpsynth.graphical.consistency import FloatArray, rake, shrink
-from dpsynth.graphical.junction_tree import Edge, JunctionTree, grow, junction_tree
+from dpsynth.graphical.consistency import FloatArray, rake
+from dpsynth.graphical.junction_tree import Edge, JunctionTree, grow, join_cliques, junction_tree
+from dpsynth.graphical.low_rank import denoised
 from dpsynth.graphical.pairs import all_pairs
 
-__all__ = ["NoisyPairs", "fit_junction_tree", "target_tables"]
+__all__ = ["Layer", "NoisyPairs", "fit_junction_tree", "stacked", "target_tables"]
 
 NoisyPairs = Mapping[Edge, tuple[FloatArray, float]]
 """For pairs (i, j), i < j: noisy counts and the standard deviation of a cell."""
@@ -23,72 +25,127 @@ _SIGNIFICANT = 2.0
 _THRIFT = 0.5
 _SWEEPS_BETWEEN = 4
 _LAST_SWEEPS = 15
+_LEAST = 1e-8
 
 
-def fit_junction_tree(
-    margins: Sequence[FloatArray], pairs: NoisyPairs, *, limit: int
-) -> tuple[JunctionTree, Beliefs]:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Layer:
+    """What is known about the rows of one class, or about all rows.
+
+    Attributes:
+        margins: Counts of each node, all with one sum; the model meets them.
+        pairs: Noisy counts of pairs.
+    """
+
+    margins: tuple[FloatArray, ...]
+    pairs: NoisyPairs
+
+    @property
+    def total(self) -> float:
+        """The number of rows."""
+        return float(self.margins[0].sum())
+
+
+class _Fit:
+    """One layer while the tree grows."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.margins = [_positive(margin) for margin in layer.margins]
+        self.factors: Factors = {(node,): margin / margin.max() for node, margin in enumerate(self.margins)}
+        self.beliefs: Beliefs = []
+
+    def settle(self, tree: JunctionTree) -> None:
+        self.beliefs = calibrated(tree, self.factors, self.layer.total)
+
+    def refine(self, tree: JunctionTree, edges: Sequence[Edge], *, sweeps: int) -> None:
+        """The measured pairs, then the margins, so that these are met."""
+        total = self.layer.total
+        fitting = [
+            NoisyTable(nodes=pair, values=noisy, variance=_strength(sigma, total))
+            for pair, (noisy, sigma) in self.layer.pairs.items()
+            if pair in edges
+        ]
+        exact = [NoisyTable(nodes=(i,), values=margin, variance=0.0) for i, margin in enumerate(self.margins)]
+        refine(tree, self.beliefs, [*fitting, *exact], self.factors, sweeps=sweeps)
+
+
+def fit_junction_tree(layers: Sequence[Layer], *, limit: int) -> tuple[JunctionTree, list[Beliefs]]:
     """Add the pairs that the model misses most, a few at a time, and fit in between.
 
     Args:
-        margins: Counts of each node, all with one sum; the model meets them.
-        pairs: Noisy counts of pairs.
-        limit: Bound on the cells of all cliques together.
+        layers: The classes; they share one tree.
+        limit: Bound on the cells of all cliques of all layers together.
     """
-    sizes, total = [len(margin) for margin in margins], float(margins[0].sum())
-    factors: Factors = {(node,): margin / margin.max() for node, margin in enumerate(margins)}
+    fits = [_Fit(layer) for layer in layers]
+    sizes = [len(margin) for margin in layers[0].margins]
     edges: list[Edge] = []
     tree = junction_tree(sizes, edges)
-    beliefs = calibrated(tree, factors, total)
+    for fit in fits:
+        fit.settle(tree)
     while True:
-        ranked = _ranked(all_pairs(tree, beliefs), pairs, edges)
-        chosen = grow(sizes, edges, ranked, limit=limit, most=_AT_A_TIME, attempts=_ATTEMPTS)
+        ranked = _ranked(tree, fits, edges)
+        chosen = grow(sizes, edges, ranked, limit=limit // len(fits), most=_AT_A_TIME, attempts=_ATTEMPTS)
         edges += chosen
         if chosen:
             tree = junction_tree(sizes, edges)
-            beliefs = calibrated(tree, factors, total)
-        if not chosen:
-            # Pairs that were not chosen, but lie in a clique, are not in the way of another tree any more.
-            edges = [pair for pair in pairs if tree.home(pair) is not None]
-        tables = _tables(margins, {pair: pairs[pair] for pair in edges}, total)
-        refine(tree, beliefs, tables, factors, sweeps=_SWEEPS_BETWEEN if chosen else _LAST_SWEEPS)
-        if not chosen:
-            refine(tree, beliefs, _tables(margins, {}, total), factors, sweeps=_SWEEPS_BETWEEN)
-            return tree, beliefs
+            for fit in fits:
+                fit.settle(tree)
+                fit.refine(tree, edges, sweeps=_SWEEPS_BETWEEN)
+            continue
+        # Pairs that were not chosen, but lie in a clique, are not in the way of another tree any more.
+        edges = [pair for pair in layers[0].pairs if tree.home(pair) is not None]
+        for fit in fits:
+            fit.refine(tree, edges, sweeps=_LAST_SWEEPS)
+            fit.refine(tree, (), sweeps=_SWEEPS_BETWEEN)
+        return tree, [fit.beliefs for fit in fits]
 
 
 def target_tables(
-    tree: JunctionTree, beliefs: Beliefs, margins: Sequence[FloatArray], pairs: NoisyPairs
-) -> dict[Edge, FloatArray]:
-    """What the counts of every measured pair should be.
+    tree: JunctionTree, beliefs: Sequence[Beliefs], layers: Sequence[Layer]
+) -> list[dict[Edge, FloatArray]]:
+    """For each layer, what the counts of every measured pair should be.
 
-    A pair that one clique holds was fitted there. Another one is the model's, tilted by its own noisy
-    counts where these differ by more than noise would.
+    The mean of two estimates that take the noise out of all pairs together: one of what is added to
+    independent columns, one of what is added to the fitted tree. The first knows nothing of the tree's
+    mistakes, the second starts closer; what they have wrong differs, so their mean is better than each.
+    Pairs that were not measured are the tree's.
     """
-    targets = {}
-    for pair, expected in all_pairs(tree, beliefs).items():
-        wanted = expected
-        if pair in pairs and tree.home(pair) is None:
-            noisy, sigma = pairs[pair]
-            if _surplus(noisy, sigma, expected) > 0:
-                wanted = shrink(noisy, expected, _strength(sigma, float(margins[0].sum())))
-        targets[pair] = rake(wanted, margins[pair[0]], margins[pair[1]])
+    fitted = [all_pairs(tree, own) for own in beliefs]
+    product = [
+        {(i, j): np.outer(layer.margins[i], layer.margins[j]) / layer.total for i, j in layer.pairs}
+        for layer in layers
+    ]
+    noisy = [layer.pairs for layer in layers]
+    estimates = [denoised(noisy, expected) for expected in (product, fitted)]
+    targets = []
+    for number, (layer, known) in enumerate(zip(layers, fitted, strict=True)):
+        found = dict(known)
+        for pair in layer.pairs:
+            found[pair] = np.mean([estimate[number][pair] for estimate in estimates], axis=0)
+        targets.append(
+            {
+                (i, j): rake(np.maximum(table, 0.0), layer.margins[i], layer.margins[j])
+                for (i, j), table in found.items()
+            }
+        )
     return targets
 
 
-def _ranked(expected: Mapping[Edge, FloatArray], pairs: NoisyPairs, edges: Sequence[Edge]) -> list[Edge]:
+def _ranked(tree: JunctionTree, fits: Sequence[_Fit], edges: Sequence[Edge]) -> list[Edge]:
     """The pairs that differ from the model by more than noise, the best first.
 
     The best has the largest difference for the root of its cells: a large table that joins the tree
     leaves less room for all others.
     """
-    surplus = {
-        pair: _surplus(noisy, sigma, expected[pair])
-        for pair, (noisy, sigma) in pairs.items()
-        if pair not in edges
-    }
-    found = [pair for pair in surplus if surplus[pair] > 0]
-    return sorted(found, key=lambda pair: -surplus[pair] / math.pow(pairs[pair][0].size, _THRIFT))
+    surplus: dict[Edge, float] = {}
+    for fit in fits:
+        expected = all_pairs(tree, fit.beliefs)
+        for pair, (noisy, sigma) in fit.layer.pairs.items():
+            if pair not in edges:
+                gain = _surplus(noisy, sigma, expected[pair]) / math.pow(noisy.size, _THRIFT)
+                surplus[pair] = surplus.get(pair, 0.0) + max(gain, 0.0)
+    return sorted((pair for pair in surplus if surplus[pair] > 0), key=lambda pair: -surplus[pair])
 
 
 def _surplus(noisy: FloatArray, sigma: float, expected: FloatArray) -> float:
@@ -98,16 +155,37 @@ def _surplus(noisy: FloatArray, sigma: float, expected: FloatArray) -> float:
     return float(np.abs(noisy - expected).sum()) - noise - _SIGNIFICANT * deviation
 
 
-def _tables(margins: Sequence[FloatArray], pairs: NoisyPairs, total: float) -> list[NoisyTable]:
-    """The measured pairs, then the margins, so that these are met."""
-    fitting = [
-        NoisyTable(nodes=pair, values=noisy, variance=_strength(sigma, total))
-        for pair, (noisy, sigma) in pairs.items()
-    ]
-    exact = [NoisyTable(nodes=(i,), values=margin, variance=0.0) for i, margin in enumerate(margins)]
-    return [*fitting, *exact]
-
-
 def _strength(sigma: float, total: float) -> float:
-    """The noise variance, but at most the number of rows: noisier tables still have a say."""
-    return min(sigma**2, total)
+    """The noise variance, but at most the number of rows: noisier tables still have a say.
+
+    With fewer rows than sigma that say would be all of the noise.
+    """
+    return min(sigma**2, max(total, sigma))
+
+
+def _positive(margin: FloatArray) -> FloatArray:
+    """No code is impossible: a margin that is met exactly would rule it out for all later answers."""
+    floored = np.maximum(margin, _LEAST * margin.sum())
+    scaled: FloatArray = floored * (margin.sum() / floored.sum())
+    return scaled
+
+
+def stacked(tree: JunctionTree, beliefs: Sequence[Beliefs], node: int) -> tuple[JunctionTree, Beliefs]:
+    """One tree over all nodes from the layers of the classes of `node`.
+
+    Args:
+        tree: The tree of the layers, in which `node` has one code.
+        beliefs: For each class the counts of its rows.
+        node: Joins every clique, with one code for each layer.
+    """
+    sizes = [len(beliefs) if i == node else size for i, size in enumerate(tree.sizes)]
+    rest = {clique for clique in tree.cliques if clique != (node,)} or {(node,)}
+    joined = {tuple(sorted({*clique, node})): clique for clique in tree.cliques if clique in rest}
+    whole = join_cliques(sizes, list(joined))
+    tables = []
+    for clique in whole.cliques:
+        at = tree.cliques.index(joined[clique])
+        axis = clique.index(node)
+        shape = tuple(1 if i == node else tree.sizes[i] for i in clique)
+        tables.append(np.concatenate([own[at].reshape(shape) for own in beliefs], axis=axis))
+    return whole, tables
