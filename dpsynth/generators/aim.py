@@ -244,5 +244,5 @@ def _model(
         beliefs=tuple(belief / belief.sum() for belief in tree.beliefs),
         buckets=tuple(np.array(groups[name], np.int64) for name in names),
         details=tuple(within_buckets(margins[name], groups[name]) for name in names),
-        targets={pair: table / table.sum() for pair, table in tree.pairs().items()},
+        targets={pair: table[None] / table.sum() for pair, table in tree.pairs().items()},
     )

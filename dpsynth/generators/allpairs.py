@@ -18,13 +18,13 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.base import Plan, Rng, Step
-from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, memory_bound, within_buckets
+from dpsynth.generators.buckets import Groups, choose_buckets, memory_bound, within_buckets
+from dpsynth.generators.classes import PairRelease
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
-from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.junction_model import JunctionModel
-from dpsynth.graphical.structure import Layer, fit_junction_tree, target_tables
-from dpsynth.mechanisms import Marginal, MergedMarginal, gaussian_sigma
+from dpsynth.graphical.structure import fit_junction_tree, stacked, target_tables
+from dpsynth.mechanisms import Marginal, gaussian_sigma
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
 from dpsynth.privacy.events import Event, GaussianEvent
@@ -42,11 +42,14 @@ class AllPairs:
     """Every pair of columns, measured in one release over buckets of codes.
 
     Attributes:
+        target: A column that others are to be predicted from or for: pairs are counted within each of its
+            classes, so that every three-way table with it is measured. None treats all columns alike.
         one_way_share: Part of the budget (of mu squared) for the one-way counts; None derives it from
             the public sizes.
-        most_cells: Bound on the cells of the fitted model.
+        most_cells: Bound on the cells of the fitted model, for speed; the memory limit may make it less.
         least_deviations: A bucket merged from several codes holds at least so many standard deviations
             of the noise of a one-way count.
+        memory_limit: Bytes for all tables of a fit and its sampling.
 
     Privacy: two `GaussianMechanism`s, over one-way marginals and over merged marginals of all pairs of
         columns. The price of the second is stated beforehand and does not depend on the buckets, which
@@ -55,15 +58,18 @@ class AllPairs:
 
     name: ClassVar[str] = "allpairs"
 
+    target: str | None = None
     one_way_share: float | None = None
     most_cells: int = 120_000
     least_deviations: float = 5.0
+    memory_limit: int = 256 * 2**20
 
     def __post_init__(self) -> None:
         if self.one_way_share is not None:
             _validate.fraction("one_way_share", self.one_way_share)
         _validate.count("most_cells", self.most_cells)
         _validate.non_negative("least_deviations", self.least_deviations)
+        _validate.count("memory_limit", self.memory_limit)
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """One-way counts, then all pairs over buckets."""
@@ -71,7 +77,8 @@ class AllPairs:
         first = design.one_ways.mechanism
         steps = [Step(label="one-way counts", event=first.event(), detail=f"{len(first.queries)} tables")]
         if design.pairs:
-            detail = f"{len(design.pairs)} tables over buckets"
+            within = "" if design.target is None else f" in each class of {design.target}"
+            detail = f"{len(design.pairs)} tables over buckets{within}"
             steps.append(Step(label="pair counts", event=GaussianEvent(mu=design.pairs_mu), detail=detail))
         return Plan(
             method=self.name,
@@ -86,21 +93,33 @@ class AllPairs:
         design = self._design(schema, measurer.budget)
         columns = design.one_ways.read(measurer.measure(design.one_ways.mechanism))
         margins = clean_margins(schema, columns, table_total(columns))
-        groups = self._buckets(schema, design, columns, margins)
-        pairs = _measure(measurer, design, groups) if design.pairs else {}
-        return self._model(schema, columns, groups, pairs)
+        release = PairRelease(
+            pairs=design.pairs, groups=self._buckets(schema, design, columns, margins), target=design.target
+        )
+        tables = {}
+        if design.pairs:
+            tables = release.read(measurer.measure(release.mechanism(design.pairs_mu)))
+        return self._model(schema, columns, release, tables)
 
     def _design(self, schema: Schema, budget: Budget) -> _Design:
         domain = schema.domain
         varied = varied_columns(domain)
-        pairs = tuple(itertools.combinations(varied, 2))
+        target = self._target(domain, varied)
+        pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
 
         def at(scale: float) -> _Design:
             share = (self.one_way_share or _one_way_share(domain, varied, scale)) if pairs else 1.0
             first = one_ways(domain, scale * math.sqrt(share))
-            return _Design(one_ways=first, pairs=pairs, pairs_mu=scale * math.sqrt(1 - share))
+            return _Design(one_ways=first, pairs=pairs, pairs_mu=scale * math.sqrt(1 - share), target=target)
 
         return at(calibrate(lambda scale: at(scale).events(), budget))
+
+    def _target(self, domain: Domain, varied: Sequence[str]) -> str | None:
+        """The target, if it has classes and there are pairs to count in them."""
+        if self.target is None:
+            return None
+        domain.size_of(self.target)  # refuses what is no modelled column
+        return self.target if self.target in varied and len(varied) > 2 else None
 
     def _buckets(
         self,
@@ -113,33 +132,41 @@ class AllPairs:
         sigma = 0.0
         if design.pairs:
             sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), design.pairs_mu, schema.unit)
-        return choose_buckets(schema, columns, margins, sigma=sigma, deviations=self.least_deviations)
+        return choose_buckets(
+            schema, columns, margins, sigma=sigma, deviations=self.least_deviations, target=design.target
+        )
 
     def _model(
         self,
         schema: Schema,
         columns: Mapping[str, Noisy],
-        groups: Mapping[str, Groups],
-        pairs: Mapping[tuple[str, str], Noisy],
+        release: PairRelease,
+        tables: Mapping[tuple[str, str], Noisy],
     ) -> JunctionModel:
-        total = table_total({**columns, **pairs})
+        total = table_total({**columns, **tables})
         margins = clean_margins(schema, columns, total)
         names = schema.domain.columns
-        coarse = bucket_margins(columns, margins, groups, pairs, total)
-        layer = Layer(
-            margins=tuple(coarse[name] for name in names),
-            pairs={(names.index(a), names.index(b)): noisy for (a, b), noisy in pairs.items()},
-        )
-        tree, beliefs = fit_junction_tree([layer], limit=self.most_cells)
-        targets = target_tables(tree, beliefs, [layer])
+        layers = release.layers(names, columns, margins, tables)
+        tree, beliefs = fit_junction_tree(layers, limit=self.most_cells)
+        targets = target_tables(tree, beliefs, layers)
+        node = None if release.target is None else names.index(release.target)
+        if node is None:
+            whole, tables_of_cliques = tree, beliefs[0]
+        else:
+            whole, tables_of_cliques = stacked(tree, beliefs, node)
         return JunctionModel(
             schema=schema,
             total=total,
-            tree=tree,
-            beliefs=tuple(belief / belief.sum() for belief in beliefs[0]),
-            buckets=tuple(np.array(groups[name], np.int64) for name in names),
-            details=tuple(within_buckets(margins[name], groups[name]) for name in names),
-            targets={pair: target / target.sum() for pair, target in targets[0].items()},
+            tree=whole,
+            beliefs=tuple(belief / belief.sum() for belief in tables_of_cliques),
+            buckets=tuple(np.array(release.groups[name], np.int64) for name in names),
+            details=tuple(within_buckets(margins[name], release.groups[name]) for name in names),
+            classes=node,
+            targets={
+                pair: np.stack([target[pair] for target in targets]) / total
+                for pair in targets[0]
+                if node not in pair
+            },
         )
 
 
@@ -150,6 +177,7 @@ class _Design:
     one_ways: OneWays
     pairs: tuple[tuple[str, str], ...]
     pairs_mu: float
+    target: str | None
 
     def events(self) -> Sequence[Event]:
         """What the run costs."""
@@ -171,16 +199,3 @@ def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:
     together = (sum(coarse) ** 2 - sum(power**2 for power in coarse)) / 2
     reached = alone * math.pow(len(varied) - 1, 2 / 3)
     return float(reached / (reached + together))
-
-
-def _measure(
-    measurer: Measurer, design: _Design, groups: Mapping[str, Groups]
-) -> dict[tuple[str, str], Noisy]:
-    """One Gaussian release of all pairs, precision in proportion to cells^(2/3)."""
-    queries = [MergedMarginal(columns=(a, b), groups=(groups[a], groups[b])) for a, b in design.pairs]
-    weights = [math.prod(query.shape) ** (2 / 3) for query in queries]
-    measurement = measurer.measure(divided(queries, weights, total=design.pairs_mu))
-    return {
-        pair: (np.asarray(values, np.float64).reshape(query.shape), sigma)
-        for pair, query, (values, sigma) in zip(design.pairs, queries, measurement, strict=True)
-    }

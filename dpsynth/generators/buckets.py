@@ -34,6 +34,7 @@ Groups = tuple[int, ...]
 """The bucket of each code, numbered from 0 without gaps."""
 
 _NUMBERS = (*range(2, 16), *range(16, 32, 2), *range(32, 64, 4), *range(64, 129, 8))
+_MOST_CLASSES = 4
 _RARE = 4.0
 _RANK = 2
 _ROUGHNESS = 0.15
@@ -46,6 +47,7 @@ def choose_buckets(
     *,
     sigma: float,
     deviations: float,
+    target: str | None = None,
 ) -> dict[str, Groups]:
     """The bucket of each code, for each column: a function of noisy answers.
 
@@ -56,18 +58,28 @@ def choose_buckets(
         sigma: Standard deviation of a cell if a single pair were asked; 0 if none will be.
         deviations: A bucket merged from several codes holds at least so many standard deviations of
             the noise of a one-way count.
+        target: A column whose buckets are classes, so that there are few of them.
     """
     ordered = {column.name: ordered_cells(column) for column in schema.modelled}
     least = {name: deviations * columns[name][1] if name in columns else 0.0 for name in margins}
 
     def groups(number: int) -> dict[str, Groups]:
         return {
-            name: bucketed(counts, ordered[name], number=number, least=least[name])
+            name: bucketed(
+                counts,
+                ordered[name],
+                number=min(number, _MOST_CLASSES) if name == target else number,
+                least=least[name],
+            )
             for name, counts in margins.items()
         }
 
     def shapes(number: int) -> list[int]:
-        return [max(group) + 1 for name, group in groups(number).items() if len(margins[name]) > 1]
+        return [
+            max(group) + 1
+            for name, group in groups(number).items()
+            if len(margins[name]) > 1 and name != target
+        ]
 
     if sigma == 0:
         return groups(2)
@@ -134,7 +146,7 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
         noise = sum(pair_noise(shapes(number))) * sigma / total
         return noise**2 + _ROUGHNESS**2 / number
 
-    return min(_NUMBERS, key=error)
+    return int(min(_NUMBERS, key=error))
 
 
 def pair_noise(sizes: Sequence[int]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from dpsynth.schema.schema import Schema
 __all__ = ["JunctionModel"]
 
 _ROUNDS = 40
+_TINY = float(np.finfo(np.float64).tiny)
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -35,7 +36,9 @@ class JunctionModel:
         beliefs: For each clique the probabilities of its combinations of buckets.
         buckets: For each column the bucket of each code.
         details: For each column the probability of each code within its bucket.
-        targets: Probabilities of pairs of columns that sampled rows are polished to.
+        classes: The column within whose buckets pairs were fitted; None if in all rows together.
+        targets: Probabilities of pairs of columns that sampled rows are polished to, in each class: three
+            axes, the classes first (one of them if there are none).
     """
 
     name: ClassVar[str] = "junction-tree"
@@ -47,6 +50,7 @@ class JunctionModel:
     buckets: tuple[np.ndarray[Any, Any], ...]
     details: tuple[FloatArray, ...]
     targets: Mapping[Edge, FloatArray]
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         for array in (*self.beliefs, *self.buckets, *self.details, *self.targets.values()):
@@ -58,17 +62,36 @@ class JunctionModel:
         """Draw `rows` records; `given` fixes codes and conditions the buckets of all others on theirs."""
         names = self.schema.domain.columns
         fixed = {names.index(name): code for name, code in (given or {}).items()}
-        if fixed:
-            drawn = _sample_buckets(self.tree, self._conditioned(fixed), rows, rng)
-        else:
-            drawn = _sample_buckets(self.tree, self.beliefs, rows, rng)
-        wanted = {} if fixed else {pair: rows * table for pair, table in self.targets.items()}
-        polish(drawn, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
-        expanded = expand(drawn, self.buckets, self.details, wanted, rng, rounds=_ROUNDS)
+        beliefs = self._conditioned(fixed) if fixed else self.beliefs
+        drawn = _sample_buckets(self.tree, beliefs, rows, rng)
+        expanded = np.empty_like(drawn)
+        for chosen, wanted in self._wanted(drawn, polished=not fixed):
+            part = drawn[chosen]
+            polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
+            expanded[chosen] = expand(part, self.buckets, self.details, wanted, rng, rounds=_ROUNDS)
         codes = {name: expanded[:, node] for node, name in enumerate(names)}
         for node, code in fixed.items():
             codes[names[node]][:] = code
         return codes
+
+    def _wanted(
+        self, drawn: Codes, *, polished: bool
+    ) -> Iterator[tuple[np.ndarray[Any, Any], dict[Edge, FloatArray]]]:
+        """The rows of each class with the pair counts that they should have."""
+        if not polished or not self.targets:
+            yield np.arange(len(drawn)), {}
+            return
+        number = len(next(iter(self.targets.values())))
+        classes = np.zeros(len(drawn), np.int32) if self.classes is None else drawn[:, self.classes]
+        for c in range(number):
+            rows = np.flatnonzero(classes == c)
+            yield (
+                rows,
+                {
+                    pair: table[c] * (len(rows) / max(float(table[c].sum()), _TINY))
+                    for pair, table in self.targets.items()
+                },
+            )
 
     def state(self) -> tuple[dict[str, Any], _Arrays]:
         """Header and arrays; every shape follows from the schema, the buckets and the cliques."""
@@ -77,6 +100,7 @@ class JunctionModel:
             "cliques": [list(clique) for clique in self.tree.cliques],
             "parents": list(self.tree.parents),
             "targets": [list(pair) for pair in self.targets],
+            "classes": self.classes,
         }
         parts: dict[str, tuple[np.ndarray[Any, Any], ...]] = {
             "belief": self.beliefs,
@@ -112,14 +136,18 @@ class JunctionModel:
                 (int(left), int(right)): np.asarray(arrays[f"target.{i}"], np.float64)
                 for i, (left, right) in enumerate(header["targets"])
             }
+            classes = None if header["classes"] is None else int(header["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved junction tree lacks a field or a table.") from error
         _check_tree(tree)
-        tables = [*zip(tree.cliques, beliefs, strict=True), *targets.items()]
+        if classes is not None and not 0 <= classes < len(sizes):
+            raise StorageError("The saved junction tree has no such column of classes.")
+        layers = 1 if classes is None else tree.sizes[classes]
         coded = zip(buckets, details, sizes, strict=True)
         if (
             not (np.isfinite(total) and total >= 0)
-            or not all(_probabilities(table, tree.shape(nodes)) for nodes, table in tables)
+            or not all(_probabilities(t, tree.shape(c)) for c, t in zip(tree.cliques, beliefs, strict=True))
+            or not all(_probabilities(t, (layers, *tree.shape(pair))) for pair, t in targets.items())
             or not all(_expansion(bucket, detail, size) for bucket, detail, size in coded)
         ):
             raise StorageError("The tables of the saved junction tree do not fit its schema.")
@@ -130,6 +158,7 @@ class JunctionModel:
             beliefs=beliefs,
             buckets=buckets,
             details=details,
+            classes=classes,
             targets=targets,
         )
 

@@ -109,27 +109,57 @@ def target_tables(
     The mean of two estimates that take the noise out of all pairs together: one of what is added to
     independent columns, one of what is added to the fitted tree. The first knows nothing of the tree's
     mistakes, the second starts closer; what they have wrong differs, so their mean is better than each.
+    With several layers there is a third: what is added to the association in all layers together.
     Pairs that were not measured are the tree's.
     """
     fitted = [all_pairs(tree, own) for own in beliefs]
-    product = [
-        {(i, j): np.outer(layer.margins[i], layer.margins[j]) / layer.total for i, j in layer.pairs}
-        for layer in layers
-    ]
     noisy = [layer.pairs for layer in layers]
-    estimates = [denoised(noisy, expected) for expected in (product, fitted)]
-    targets = []
-    for number, (layer, known) in enumerate(zip(layers, fitted, strict=True)):
-        found = dict(known)
-        for pair in layer.pairs:
-            found[pair] = np.mean([estimate[number][pair] for estimate in estimates], axis=0)
-        targets.append(
-            {
-                (i, j): rake(np.maximum(table, 0.0), layer.margins[i], layer.margins[j])
-                for (i, j), table in found.items()
-            }
+    starts = [[_product(layer) for layer in layers], fitted]
+    if len(layers) > 1:
+        pooled = _pooled(layers)
+        whole = {pair: np.sum([own[pair] for own in fitted], axis=0) for pair in fitted[0]}
+        common = _met(
+            _mean([denoised([pooled.pairs], [start])[0] for start in (_product(pooled), whole)]), pooled
         )
-    return targets
+        starts.append([_met(common, layer) for layer in layers])
+    estimates = [denoised(noisy, expected) for expected in starts]
+    return [
+        _met(known | _mean([estimate[number] for estimate in estimates]), layer)
+        for number, (layer, known) in enumerate(zip(layers, fitted, strict=True))
+    ]
+
+
+def _product(layer: Layer) -> dict[Edge, FloatArray]:
+    """The measured pairs if all columns were independent."""
+    return {(i, j): np.outer(layer.margins[i], layer.margins[j]) / layer.total for i, j in layer.pairs}
+
+
+def _mean(estimates: Sequence[Mapping[Edge, FloatArray]]) -> dict[Edge, FloatArray]:
+    return {pair: np.mean([estimate[pair] for estimate in estimates], axis=0) for pair in estimates[0]}
+
+
+def _met(tables: Mapping[Edge, FloatArray], layer: Layer) -> dict[Edge, FloatArray]:
+    """Not negative, and with the margins of the layer."""
+    return {
+        (i, j): rake(np.maximum(table, 0.0), layer.margins[i], layer.margins[j])
+        for (i, j), table in tables.items()
+    }
+
+
+def _pooled(layers: Sequence[Layer]) -> Layer:
+    """All classes together: their counts and the variances of their noise add up."""
+    return Layer(
+        margins=tuple(
+            np.sum(margins, axis=0) for margins in zip(*(layer.margins for layer in layers), strict=True)
+        ),
+        pairs={
+            pair: (
+                np.sum([layer.pairs[pair][0] for layer in layers], axis=0),
+                math.hypot(*(layer.pairs[pair][1] for layer in layers)),
+            )
+            for pair in layers[0].pairs
+        },
+    )
 
 
 def _ranked(tree: JunctionTree, fits: Sequence[_Fit], edges: Sequence[Edge]) -> list[Edge]:
