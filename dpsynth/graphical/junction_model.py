@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from dpsynth.errors import ConfigurationError, StorageError
 from dpsynth.graphical.calibration import conditioned, sum_to
 from dpsynth.graphical.consistency import FloatArray
-from dpsynth.graphical.expansion import expand
+from dpsynth.graphical.expansion import Expansion
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.sampling import Codes, deal, grouped_order
@@ -39,6 +39,8 @@ class JunctionModel:
         classes: The column within whose buckets pairs were fitted; None if in all rows together.
         targets: Probabilities of pairs of columns that sampled rows are polished to, in each class: three
             axes, the classes first (one of them if there are none).
+        fine: For each column a finer bucket of each code.
+        refined: Probabilities of pairs over the finer buckets, where they are known.
     """
 
     name: ClassVar[str] = "junction-tree"
@@ -50,10 +52,13 @@ class JunctionModel:
     buckets: tuple[np.ndarray[Any, Any], ...]
     details: tuple[FloatArray, ...]
     targets: Mapping[Edge, FloatArray]
+    fine: tuple[np.ndarray[Any, Any], ...]
+    refined: Mapping[Edge, FloatArray]
     classes: int | None = None
 
     def __post_init__(self) -> None:
-        for array in (*self.beliefs, *self.buckets, *self.details, *self.targets.values()):
+        tables = (*self.beliefs, *self.targets.values(), *self.refined.values())
+        for array in (*tables, *self.buckets, *self.details, *self.fine):
             array.setflags(write=False)
 
     def sample_codes(
@@ -65,10 +70,13 @@ class JunctionModel:
         beliefs = self._conditioned(fixed) if fixed else self.beliefs
         drawn = _sample_buckets(self.tree, beliefs, rows, rng)
         expanded = np.empty_like(drawn)
+        expansion = Expansion(
+            buckets=self.buckets, details=self.details, fine=self.fine, refined=self.refined
+        )
         for chosen, wanted in self._wanted(drawn, polished=not fixed):
             part = drawn[chosen]
             polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
-            expanded[chosen] = expand(part, self.buckets, self.details, wanted, rng, rounds=_ROUNDS)
+            expanded[chosen] = expansion.expand(part, wanted, rng, rounds=_ROUNDS)
         codes = {name: expanded[:, node] for node, name in enumerate(names)}
         for node, code in fixed.items():
             codes[names[node]][:] = code
@@ -101,12 +109,15 @@ class JunctionModel:
             "parents": list(self.tree.parents),
             "targets": [list(pair) for pair in self.targets],
             "classes": self.classes,
+            "refined": [list(pair) for pair in self.refined],
         }
         parts: dict[str, tuple[np.ndarray[Any, Any], ...]] = {
             "belief": self.beliefs,
             "buckets": self.buckets,
             "detail": self.details,
             "target": tuple(self.targets.values()),
+            "fine": self.fine,
+            "refined": tuple(self.refined.values()),
         }
         return header, {
             f"{part}.{i}": array for part, arrays in parts.items() for i, array in enumerate(arrays)
@@ -136,6 +147,11 @@ class JunctionModel:
                 (int(left), int(right)): np.asarray(arrays[f"target.{i}"], np.float64)
                 for i, (left, right) in enumerate(header["targets"])
             }
+            fine = tuple(np.asarray(arrays[f"fine.{i}"], np.int64) for i in range(len(sizes)))
+            refined = {
+                (int(left), int(right)): np.asarray(arrays[f"refined.{i}"], np.float64)
+                for i, (left, right) in enumerate(header["refined"])
+            }
             classes = None if header["classes"] is None else int(header["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved junction tree lacks a field or a table.") from error
@@ -149,6 +165,8 @@ class JunctionModel:
             or not all(_probabilities(t, tree.shape(c)) for c, t in zip(tree.cliques, beliefs, strict=True))
             or not all(_probabilities(t, (layers, *tree.shape(pair))) for pair, t in targets.items())
             or not all(_expansion(bucket, detail, size) for bucket, detail, size in coded)
+            or not all(_refinement(*groups) for groups in zip(fine, buckets, strict=True))
+            or not all(_probabilities(t, _shape(fine, pair)) for pair, t in refined.items())
         ):
             raise StorageError("The tables of the saved junction tree do not fit its schema.")
         return cls(
@@ -160,6 +178,8 @@ class JunctionModel:
             details=details,
             classes=classes,
             targets=targets,
+            fine=fine,
+            refined=refined,
         )
 
     def _conditioned(self, fixed: Mapping[int, int]) -> tuple[FloatArray, ...]:
@@ -225,3 +245,14 @@ def _expansion(buckets: np.ndarray[Any, Any], detail: FloatArray, size: int) -> 
     if not (np.isfinite(detail).all() and (detail >= 0).all()):
         return False
     return np.allclose(np.bincount(buckets, weights=detail), 1.0, atol=1e-6)
+
+
+def _refinement(fine: np.ndarray[Any, Any], buckets: np.ndarray[Any, Any]) -> bool:
+    """Whether the finer buckets are numbered from 0 without gaps, and none spans two buckets."""
+    if fine.shape != buckets.shape or fine.min() < 0 or len(np.unique(fine)) != fine.max() + 1:
+        return False
+    return bool(np.unique(np.stack([fine, buckets]), axis=1).shape[1] == fine.max() + 1)
+
+
+def _shape(fine: Sequence[np.ndarray[Any, Any]], pair: Edge) -> tuple[int, ...]:
+    return tuple(int(fine[node].max()) + 1 for node in pair)
