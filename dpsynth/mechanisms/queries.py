@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms._outward import norm_up
-from dpsynth.mechanisms.base import IntArray, Json, Sensitivity
+from dpsynth.mechanisms.base import CodedColumn, Json, Sensitivity
 
 if TYPE_CHECKING:
-    from dpsynth.mechanisms.encoded import EncodedTable
     from dpsynth.privacy.unit import Unit
     from dpsynth.schema.layout import Domain
 
@@ -67,9 +64,10 @@ class Marginal:
         """Refuse, before anything is spent, columns that `domain` lacks and tables beyond memory."""
         check_columns(self.columns, domain)
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact counts. Called by mechanisms only."""
-        return table.marginal_counts(self.columns)
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """What `EncodedTable.counts_of` is asked."""
+        return tuple((name, None) for name in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +118,10 @@ class MergedMarginal(Marginal):
                 f"Expected one bucket for each code of the columns {list(self.columns)}."
             )
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact counts. Called by mechanisms only."""
-        return table.merged_counts(self.columns, self.groups)
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """What `EncodedTable.counts_of` is asked."""
+        return tuple(zip(self.columns, self.groups, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +144,10 @@ class Total:
     def check(self, domain: Domain) -> None:
         """Every domain will do."""
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact number. Called by mechanisms only."""
-        return np.array([table.private_rows], dtype=np.int64)
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """What `EncodedTable.counts_of` is asked: a marginal of no column has one cell."""
+        return ()
 
 
 QUERIES: tuple[type[Marginal] | type[MergedMarginal] | type[Total], ...] = (Marginal, MergedMarginal, Total)
