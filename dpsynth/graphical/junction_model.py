@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.errors import StorageError
 from dpsynth.graphical.calibration import conditioned, sum_to
+from dpsynth.graphical.conditionals import chain_of_tree, needed
 from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.elimination import chain_marginal, eliminated, expanded, nodes_of
+from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.sampling import Codes, deal, grouped_order
@@ -53,24 +56,41 @@ class JunctionModel:
             array.setflags(write=False)
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+        self, rows: int, rng: np.random.Generator, given: Given | None = None
     ) -> dict[str, Codes]:
-        """Draw `rows` records; `given` fixes codes and conditions the buckets of all others on theirs."""
-        names = self.schema.domain.columns
-        fixed = {names.index(name): code for name, code in (given or {}).items()}
-        if fixed:
-            drawn = _sample_buckets(self.tree, self._conditioned(fixed), rows, rng)
+        """Draw `rows` records; `given` says which codes columns may have, all else follows."""
+        known = self._known(given or {})
+        if known:
+            drawn = _sample_buckets(self.tree, self._conditioned(given or {}, known), rows, rng)
         else:
             drawn = _sample_buckets(self.tree, self.beliefs, rows, rng)
             wanted = {pair: rows * table for pair, table in self.targets.items()}
             effort = min(_PROPOSALS_PER_ROW * rows, _MOST_PROPOSALS)
             polish(drawn, self.tree.sizes, wanted, rng, proposals=effort)
-        codes = {}
-        for node, name in enumerate(names):
-            codes[name] = self._expanded(node, drawn[:, node], rng)
-            if node in fixed:
-                codes[name][:] = fixed[node]
-        return codes
+        details = [known.get(node, detail) for node, detail in enumerate(self.details)]
+        return {
+            name: _expanded(drawn[:, node], self.buckets[node], details[node], rng)
+            for node, name in enumerate(self.schema.domain.columns)
+        }
+
+    def marginal(self, columns: Sequence[str]) -> FloatArray:
+        """The exact probabilities of any columns over their codes, axes in the order of `columns`.
+
+        They are those of the tree. What `targets` say beside it moves sampled rows only.
+
+        Raises:
+            ConfigurationError: No different modelled columns, or a table that is too large.
+        """
+        nodes = nodes_of(columns, self.schema.domain)
+        coarse = chain_marginal(chain_of_tree(self.tree, self.beliefs), nodes)
+        return expanded(coarse, [self.buckets[i] for i in nodes], [self.details[i] for i in nodes])
+
+    def probability(self, given: Given) -> float:
+        """The share of records that have the codes `given`; with weights, their mean product."""
+        known = {node: self._in_buckets(node, weights) for node, weights in self._known(given).items()}
+        chain = needed(chain_of_tree(self.tree, self.beliefs), known)
+        factors = [(conditional.nodes, conditional.table) for conditional in chain]
+        return float(eliminated([*factors, *(((node,), weights) for node, weights in known.items())], ()))
 
     def state(self) -> tuple[dict[str, Any], _Arrays]:
         """Header and arrays; every shape follows from the schema, the buckets and the cliques."""
@@ -135,24 +155,34 @@ class JunctionModel:
             targets=targets,
         )
 
-    def _conditioned(self, fixed: Mapping[int, int]) -> tuple[FloatArray, ...]:
-        possible = all(self.details[node][code] > 0 for node, code in fixed.items())
-        buckets = {node: int(self.buckets[node][code]) for node, code in fixed.items()}
-        beliefs = conditioned(self.tree, self.beliefs, buckets) if possible else None
+    def _known(self, given: Given) -> dict[int, FloatArray]:
+        """For each column of `given` what its details become: each code counts by its weight."""
+        names = self.schema.domain.columns
+        weights = evidence_weights(self.schema.domain, given)
+        return {names.index(name): self.details[names.index(name)] * each for name, each in weights.items()}
+
+    def _in_buckets(self, node: int, details: FloatArray) -> FloatArray:
+        sums = np.bincount(self.buckets[node], weights=details, minlength=self.tree.sizes[node])
+        return sums.astype(np.float64)
+
+    def _conditioned(self, given: Given, known: Mapping[int, FloatArray]) -> tuple[FloatArray, ...]:
+        weights = {node: self._in_buckets(node, details) for node, details in known.items()}
+        beliefs = conditioned(self.tree, self.beliefs, weights)
         if beliefs is None:
-            names = sorted(self.schema.domain.columns[node] for node in fixed)
-            raise ConfigurationError(
-                f"The model holds no records with these values of {names} together. Fix fewer columns."
-            )
+            raise impossible(given)
         return tuple(beliefs)
 
-    def _expanded(self, node: int, drawn: np.ndarray[Any, Any], rng: np.random.Generator) -> Codes:
-        """A code for each bucket, in random order inside the bucket."""
-        inside = np.arange(self.tree.sizes[node])[:, None] == self.buckets[node]
-        counts = np.bincount(drawn, minlength=len(inside))
-        codes = np.empty(len(drawn), np.int32)
-        codes[grouped_order(drawn, rng)] = deal(inside * self.details[node], counts, rng)
-        return codes
+
+def _expanded(
+    drawn: np.ndarray[Any, Any], buckets: np.ndarray[Any, Any], details: FloatArray, rng: np.random.Generator
+) -> Codes:
+    """A code for each bucket in `drawn`, in random order inside the bucket."""
+    inside = (np.arange(buckets.max() + 1)[:, None] == buckets) * details
+    sums = inside.sum(axis=1, keepdims=True)
+    shares = np.where(sums > 0, inside / np.where(sums > 0, sums, 1.0), 1 / len(buckets))
+    codes = np.empty(len(drawn), np.int32)
+    codes[grouped_order(drawn, rng)] = deal(shares, np.bincount(drawn, minlength=len(shares)), rng)
+    return codes
 
 
 def _sample_buckets(
