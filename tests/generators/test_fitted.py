@@ -27,7 +27,8 @@ from dpsynth.session import Guarantee, PrivateTable, Session
 def fit(frame: pd.DataFrame, schema: Schema, ledger: Ledger) -> FittedModel:
     table = PrivateTable.load(frame, schema)
     session = Session.open(table, budget=Budget(epsilon=5, delta=1e-6), ledger=ledger, dataset="people")
-    return FittedModel(model=session.run(MST()), guarantee=session.guarantee())
+    model = session.run(MST())
+    return FittedModel(model=model, guarantee=session.guarantee(), transcript=session.transcript)
 
 
 @pytest.fixture
@@ -165,6 +166,7 @@ def test_a_saved_model_comes_back(fitted: FittedModel, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(loaded.sample(50, rng=3).frame, fitted.sample(50, rng=3).frame)
     assert loaded.guarantee == fitted.guarantee
     assert loaded.schema == fitted.schema
+    pd.testing.assert_frame_equal(loaded.measurements(), fitted.measurements())
     assert [path.name for path in tmp_path.iterdir()] == ["model.dps"]
 
 
@@ -189,14 +191,14 @@ def test_a_header_that_does_not_fit_is_refused(fitted: FittedModel, tmp_path: Pa
     with zipfile.ZipFile(tmp_path / "good.dps") as archive:
         header = json.loads(archive.read("manifest.json"))["header"]
     change(header)
-    write_archive(tmp_path / "bad.dps", kind="dpsynth-model/1", header=header, arrays=fitted.model.state()[1])
+    write_archive(tmp_path / "bad.dps", kind="dpsynth-model/2", header=header, arrays=fitted.model.state()[1])
     with pytest.raises(StorageError):
         FittedModel.load(tmp_path / "bad.dps")
 
 
 def test_another_version_is_refused(fitted: FittedModel, tmp_path: Path) -> None:
-    write_archive(tmp_path / "m.dps", kind="dpsynth-model/2", header={}, arrays={})
-    with pytest.raises(StorageError, match="dpsynth-model/2"):
+    write_archive(tmp_path / "m.dps", kind="dpsynth-model/1", header={}, arrays={})
+    with pytest.raises(StorageError, match="dpsynth-model/1"):
         FittedModel.load(tmp_path / "m.dps")
 
 
