@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ import pandas as pd
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.base import Model, Rng, random_generator
+from dpsynth.generators.error_bars import ErrorBars, error_bars
+from dpsynth.generators.given import given_codes
 from dpsynth.generators.marginals import marginal_frame
 from dpsynth.generators.measured import measurements_frame
 from dpsynth.generators.store import load_model, save_model
 from dpsynth.generators.table import SyntheticTable
-from dpsynth.schema.columns import Categorical, ModelledColumn
 from dpsynth.schema.decode import decode_table
-from dpsynth.schema.encode import encode_column
 from dpsynth.schema.schema import Schema
 from dpsynth.session.guarantee import Guarantee
 from dpsynth.session.transcript import Transcript
@@ -62,8 +61,8 @@ class FittedModel:
 
         Args:
             rows: How many rows; None draws the DP estimate of the number of rows.
-            given: Values that every row has, by column. For a number or a date the *cell* of the
-                value is fixed: rows have values of that cell.
+            given: Values that every row has, by column; a list of values is a choice among them. For a
+                number or a date the *cell* of the value is fixed: rows have values of that cell.
             rng: Seed or generator. It drives sampling only; the noise was drawn before.
 
         Raises:
@@ -71,7 +70,7 @@ class FittedModel:
         """
         wanted = round(self.model.total) if rows is None else _validate.count("rows", rows, least=0)
         generator = random_generator(rng)
-        fixed = {name: self._code(name, value) for name, value in (given or {}).items()}
+        fixed = given_codes(self.schema, given or {})
         codes = self.model.sample_codes(wanted, generator, fixed or None)
         frame = decode_table(self.schema, codes, wanted, generator)
         return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self)
@@ -105,6 +104,28 @@ class FittedModel:
         """
         return measurements_frame(self._known_transcript())
 
+    def error_bars(self, where: Mapping[str, object], *, level: float = 0.95) -> ErrorBars:
+        """How many rows there are, and how far that may be off.
+
+        The interval follows from the noisy tables of the transcript and the known law of their noise, and
+        from nothing else: no assumption about the data, and none about the model. Where tables split
+        exactly at what is asked, it is their mean and its noise; elsewhere it is made of bounds, and
+        may be wide. The count is that of the rows that were encoded: what the schema drops, and rows of a
+        person beyond the bound on contributions, are in no count.
+
+        Args:
+            where: What is counted, by column: a value or a list of values, for a number or a date its
+                cell; or for a number or a date all values of a pair (low, high).
+            level: Least probability that the interval covers the true count. It is over the noise, for
+                one question: a hundred intervals of level 0.95 may all be asked, and about five will miss.
+                Where a run asked later tables because of earlier answers and several of them answer the
+                question (`privbayes`, `aim`), it takes them as if they had been planned.
+
+        Raises:
+            ConfigurationError: No transcript, an impossible level, or no modelled column or value.
+        """
+        return error_bars(self.model, self._known_transcript(), where, level=level)
+
     def save(self, path: str | Path) -> None:
         """Write model, guarantee and transcript to one file: JSON and arrays in a zip, no pickle.
 
@@ -130,29 +151,3 @@ class FittedModel:
                 "by hand it is FittedModel(model=..., guarantee=..., transcript=session.transcript)."
             )
         return self.transcript
-
-    def _code(self, name: str, value: object) -> int:
-        """The code of a public value; strict, where the codec of the private table is lenient."""
-        column = next((column for column in self.schema.modelled if column.name == name), None)
-        if column is None:
-            modelled = [column.name for column in self.schema.modelled]
-            raise ConfigurationError(
-                f"Expected `given` to name modelled columns, got {name!r}; they are {modelled}."
-            )
-        code = _strict_code(column, value, self.schema.missing_values)
-        if code is None:
-            raise ConfigurationError(
-                f"Column {name!r} cannot hold {value!r}: it is outside the declared domain."
-            )
-        return code
-
-
-def _strict_code(column: ModelledColumn, value: object, missing_values: tuple[str, ...]) -> int | None:
-    """The code of `value`; None if the domain does not have it, whatever the column's rule for that is."""
-    if isinstance(column, Categorical) and column.other_code is not None and value == column.other_label:
-        return column.other_code
-    strict = dataclasses.replace(column, out_of_domain="drop")
-    code = int(encode_column(strict, pd.Series([value], dtype=object), missing_values)[0])
-    if code == strict.missing_code:
-        return column.missing_code
-    return None if code < 0 else code

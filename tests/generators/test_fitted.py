@@ -96,6 +96,27 @@ def test_values_outside_the_domain_are_refused_whatever_the_column_does_with_the
         fitted.sample(5, given=given)
 
 
+def test_given_may_be_a_choice_among_values(fitted: FittedModel) -> None:
+    drawn = fitted.sample(400, given={"colour": ["red", None], "age": [35, 5, 36]}, rng=0).frame
+    assert set(drawn["colour"].dropna()) == {"red"}
+    assert drawn["colour"].isna().any()
+    assert set((drawn["age"] // 10).unique()) == {0, 3}
+    with pytest.raises(ConfigurationError, match="'colour' cannot hold 'mauve'"):
+        fitted.sample(5, given={"colour": ["red", "mauve"]})
+
+
+def test_error_bars_stand_around_the_truth(fitted: FittedModel, frame: pd.DataFrame) -> None:
+    bars = fitted.error_bars({"colour": ["red", "green"]}, level=0.999999)
+    assert bars.basis == "measured"
+    assert bars.low <= frame["colour"].isin(["red", "green"]).sum() <= bars.high
+    assert bars.estimate == pytest.approx(bars.share * fitted.model.total)
+    bars = fitted.error_bars({"colour": "red", "age": (20, 55), "height": (None, 1.5)}, level=0.999999)
+    assert bars.basis == "bounded"
+    assert bars.low <= bars.high <= fitted.model.total + 200
+    found = (frame["colour"] == "red") & frame["age"].between(20, 55) & (frame["height"] <= 1.5)
+    assert bars.low <= found.sum() <= bars.high
+
+
 def test_given_must_name_a_modelled_column(fitted: FittedModel) -> None:
     with pytest.raises(ConfigurationError, match="color"):
         fitted.sample(5, given={"color": "red"})
