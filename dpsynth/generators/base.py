@@ -75,6 +75,22 @@ class ExactModel(Model, Protocol):
         """The share of records that have `given`: by column a code, several codes, or a weight for each."""
         ...
 
+    def complete_codes(
+        self, rows: int, known: Mapping[str, np.ndarray[Any, Any]], rng: np.random.Generator
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Records of which something is known.
+
+        Args:
+            rows: How many.
+            known: By column the code of each record; -1 where any code but "missing" is to be drawn.
+                Columns that are not listed are drawn, "missing" included.
+            rng: Source of the draws.
+
+        Returns:
+            For each modelled column the known codes, and where there were none draws given all others.
+        """
+        ...
+
 
 class Generator(Protocol):
     """A frozen, keyword-only configuration of one method."""

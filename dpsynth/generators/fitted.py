@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.base import Model, Rng, random_generator
+from dpsynth.generators.completing import TAINT, completed_frame
 from dpsynth.generators.error_bars import ErrorBars, error_bars
 from dpsynth.generators.given import given_codes
 from dpsynth.generators.marginals import marginal_frame
@@ -74,6 +76,33 @@ class FittedModel:
         codes = self.model.sample_codes(wanted, generator, fixed or None)
         frame = decode_table(self.schema, codes, wanted, generator)
         return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self)
+
+    def complete(self, frame: pd.DataFrame, *, rng: Rng = None) -> SyntheticTable:
+        """Fill in a partial frame: every value that it has is kept, all else is drawn given them.
+
+        The frame is yours. It is neither measured nor charged, and nothing of it is protected: the
+        guarantee covers what the model draws, not what you give, and the table says so. Do not publish
+        a completed table of private rows.
+
+        Args:
+            frame: Some columns of the schema. A missing value (None, NaN, blank, or a text that the schema
+                reads as missing) is filled in with a value. Columns that are not there are drawn as a
+                sample draws them: some of their values may be missing.
+            rng: Seed or generator.
+
+        Returns:
+            All columns of the schema, under the index of `frame`. Categories are kept as they are, numbers
+            and dates at the precision of the schema; their cells decide about the other columns. Columns
+            that are not modelled are kept where they are given. A row that the model holds impossible is
+            completed from a model in which a little is possible everywhere.
+
+        Raises:
+            ConfigurationError: A column or a value that the schema does not have; nothing was drawn.
+            DataError: A column of a type that cannot hold what the schema declares.
+        """
+        made = completed_frame(self.model, frame, random_generator(rng))
+        guarantee = dataclasses.replace(self.guarantee, taints=(*self.guarantee.taints, TAINT))
+        return SyntheticTable(frame=made, guarantee=guarantee, model=self)
 
     def marginal(self, columns: str | Sequence[str]) -> pd.DataFrame:
         """The exact marginal of any columns, without drawing rows.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.schema.column import ModelledColumn
 from dpsynth.schema.columns import Categorical
-from dpsynth.schema.encode import encode_column, read_values
+from dpsynth.schema.encode import read_values
 from dpsynth.schema.numeric import NumericColumn
 from dpsynth.schema.schema import Schema
 
@@ -64,21 +63,31 @@ def asked_weights(schema: Schema, where: Mapping[str, object]) -> dict[str, Floa
 
 def strict_codes(
     column: ModelledColumn, values: pd.Series[Any], missing_values: tuple[str, ...]
-) -> np.ndarray[Any, Any]:
-    """The code of each value; -1 where the domain does not have it, whatever the column's rule for that is.
+) -> tuple[np.ndarray[Any, Any], FloatArray]:
+    """The code of each value, -1 where the domain does not have it, whatever the column's rule for that is.
+
+    Returns:
+        The codes, and the readings that they come from (see `read_values`).
 
     Raises:
         DataError: The physical type cannot hold the declared kind.
     """
-    strict = dataclasses.replace(column, out_of_domain="drop")
-    codes = encode_column(strict, values, missing_values)
+    readings = read_values(column, values, missing_values)
+    codes = np.full(len(values), -1, np.int64)
+    found = np.isfinite(readings)
+    if isinstance(column, NumericColumn):
+        index = column.index_of(readings[found]).astype(np.int64)
+        inside = (index >= 0) & (index < column.lattice.points)
+        codes[found] = np.where(inside, column.lattice.cell_of(index), -1)
+    else:
+        codes[found] = readings[found]
     if column.missing_code is not None:
-        codes[codes == strict.missing_code] = column.missing_code
+        codes[np.isnan(readings)] = column.missing_code
     if isinstance(column, Categorical) and column.other_code is not None:
         texts = np.asarray(values, dtype=object)
         other = [isinstance(text, str) and text.strip() == column.other_label.strip() for text in texts]
         codes[np.array(other, dtype=bool)] = column.other_code
-    return codes
+    return codes, readings
 
 
 def _modelled(schema: Schema, name: str) -> ModelledColumn:
@@ -94,7 +103,7 @@ def _codes(schema: Schema, column: ModelledColumn, value: object) -> tuple[int, 
     values = list(value) if isinstance(value, _LISTS) else [value]
     if not values:
         raise ConfigurationError(f"Column {column.name!r}: expected at least one value.")
-    codes = strict_codes(column, pd.Series(values, dtype=object), schema.missing_values)
+    codes, _ = strict_codes(column, pd.Series(values, dtype=object), schema.missing_values)
     if (codes < 0).any():
         refused = values[int(np.flatnonzero(codes < 0)[0])]
         raise ConfigurationError(

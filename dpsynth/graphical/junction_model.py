@@ -10,6 +10,7 @@ import numpy as np
 
 from dpsynth.errors import StorageError
 from dpsynth.graphical.calibration import conditioned, sum_to
+from dpsynth.graphical.completion import FREE, PRESENT, completed, present_codes, records
 from dpsynth.graphical.conditionals import chain_of_tree, needed
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.elimination import chain_marginal, eliminated, expanded, nodes_of
@@ -23,6 +24,7 @@ __all__ = ["JunctionModel"]
 
 _PROPOSALS_PER_ROW = 100
 _MOST_PROPOSALS = 8_000_000
+_TINY = 1e-12  # a bucket whose codes but "missing" are never drawn can still be asked for one of them
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -91,6 +93,23 @@ class JunctionModel:
         chain = needed(chain_of_tree(self.tree, self.beliefs), known)
         factors = [(conditional.nodes, conditional.table) for conditional in chain]
         return float(eliminated([*factors, *(((node,), weights) for node, weights in known.items())], ()))
+
+    def complete_codes(
+        self, rows: int, known: Mapping[str, Codes], rng: np.random.Generator
+    ) -> dict[str, Codes]:
+        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing"."""
+        given, allowed = records(self.schema, rows, known), present_codes(self.schema)
+        coarse = np.full((rows, len(self.tree.sizes)), FREE, np.int64)
+        for node, codes in enumerate(given.T):
+            coarse[:, node] = np.where(codes < 0, codes, self.buckets[node][codes])
+        details = [(detail + _TINY) * allowed[node] for node, detail in enumerate(self.details)]
+        present = {node: self._in_buckets(node, detail) for node, detail in enumerate(details)}
+        drawn = completed(chain_of_tree(self.tree, self.beliefs), coarse, present, rng)
+        for node, codes in enumerate(given.T):
+            for kind, shares in ((FREE, self.details[node]), (PRESENT, details[node])):
+                places = np.flatnonzero(codes == kind)
+                codes[places] = _expanded(drawn[places, node], self.buckets[node], shares, rng)
+        return dict(zip(self.schema.domain.columns, given.T.astype(np.int32), strict=True))
 
     def state(self) -> tuple[dict[str, Any], _Arrays]:
         """Header and arrays; every shape follows from the schema, the buckets and the cliques."""

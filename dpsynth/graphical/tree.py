@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dpsynth.errors import StorageError
+from dpsynth.graphical.completion import completed, present_codes, records
 from dpsynth.graphical.conditionals import Conditional, chain_of_network
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.elimination import chain_marginal, nodes_of
@@ -103,6 +104,14 @@ class TreeModel:
             ConfigurationError: No different modelled columns, or a table that is too large.
         """
         return chain_marginal(self._chain(), nodes_of(columns, self.schema.domain))
+
+    def complete_codes(
+        self, rows: int, known: Mapping[str, Codes], rng: np.random.Generator
+    ) -> dict[str, Codes]:
+        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing"."""
+        given = records(self.schema, rows, known)
+        drawn = completed(self._chain(), given, present_codes(self.schema), rng)
+        return dict(zip(self.schema.domain.columns, drawn.T.astype(np.int32), strict=True))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Header and arrays; every shape follows from the schema and the tree."""

@@ -59,9 +59,11 @@ def test_what_cannot_be_given_is_refused_by_name(given: dict[str, Any], words: s
 def test_a_column_of_values_is_read_as_one() -> None:
     town, age = SCHEMA.modelled[:2]
     values = pd.Series(["A", " elsewhere ", "?", "C", None, pd.NA], dtype=object)
-    assert strict_codes(town, values, ("?",)).tolist() == [0, 2, 3, -1, 3, 3]
+    assert strict_codes(town, values, ("?",))[0].tolist() == [0, 2, 3, -1, 3, 3]
     ages = pd.Series([0, 9, 10, -1, np.nan])
-    assert strict_codes(age, ages, ("?",)).tolist() == [0, 0, 1, -1, -1]
+    codes, readings = strict_codes(age, ages, ("?",))
+    assert codes.tolist() == [0, 0, 1, -1, -1]
+    np.testing.assert_array_equal(readings, ages)
 
 
 def test_questions_weigh_the_cells_that_an_interval_cuts() -> None:
