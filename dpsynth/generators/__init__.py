@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dpsynth.generators.base import Generator, Model, Plan, Rng, Step
+from dpsynth.generators.error_bars import ErrorBars
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get, names
 from dpsynth.generators.table import SyntheticTable
 
-__all__ = ["FittedModel", "Generator", "Model", "Plan", "Rng", "Step", "SyntheticTable", "get", "names"]
+__all__ = [
+    "ErrorBars",
+    "FittedModel",
+    "Generator",
+    "Model",
+    "Plan",
+    "Rng",
+    "Step",
+    "SyntheticTable",
+    "get",
+    "names",
+]

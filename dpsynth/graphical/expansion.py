@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,22 +53,31 @@ class Expansion:
             rounds: Effort of the exchanges, as in `polish`.
         """
         shown = self._shown(targets)
-        levels = [
-            _Level.of(shown[node], self.buckets[node], detail) for node, detail in enumerate(self.details)
-        ]
+        levels = {
+            node: _Level.of(shown[node], self.buckets[node], detail)
+            for node, detail in enumerate(self.details)
+        }
         measured = {node for pair in targets for node in pair}
         exchanging = {node: levels[node].parents for node in measured if levels[node].finer}
         cells = np.empty_like(drawn)
-        for node, level in enumerate(levels):
+        for node, level in levels.items():
             cells[:, node] = _dealt(drawn[:, node], level.parents, level.shares, rng)
         if exchanging:
             wanted = {pair: self._wanted(pair, table, levels) for pair, table in targets.items()}
-            sizes = [len(level.parents) for level in levels]
+            sizes = [len(level.parents) for level in levels.values()]
             polish(cells, sizes, wanted, rng, rounds=rounds, within=exchanging)
-        for node, level in enumerate(levels):
+        for node, level in levels.items():
             if len(level.inside) > len(level.parents):
                 cells[:, node] = _dealt(cells[:, node], shown[node], level.inside, rng)
         return cells
+
+    def pair(self, pair: Edge, table: FloatArray) -> FloatArray:
+        """The counts of a pair over codes, from its counts over buckets."""
+        levels = {
+            node: _Level.of(np.arange(len(self.buckets[node])), self.buckets[node], self.details[node])
+            for node in pair
+        }
+        return self._wanted(pair, table, levels)
 
     def _shown(self, targets: Mapping[Edge, FloatArray]) -> list[IndexArray]:
         """For each column the grouping of its codes on which pairs are matched: codes as long as they fit."""
@@ -84,7 +93,7 @@ class Expansion:
             np.arange(size) if size <= finest else own for size, own in zip(sizes, self.fine, strict=True)
         ]
 
-    def _wanted(self, pair: Edge, table: FloatArray, levels: Sequence[_Level]) -> FloatArray:
+    def _wanted(self, pair: Edge, table: FloatArray, levels: Mapping[int, _Level]) -> FloatArray:
         """The counts of a pair on its levels, from its counts over buckets."""
         left, right = (levels[node] for node in pair)
         if pair not in self.refined:

@@ -23,7 +23,9 @@ __all__ = [
     "MergedMarginal",
     "Total",
     "check_columns",
+    "described",
     "marginal_sensitivity",
+    "numbered_maps",
 ]
 
 CELLS_LIMIT = 2**27  # one gibibyte of counts
@@ -151,6 +153,20 @@ class Total:
 
 
 QUERIES: tuple[type[Marginal] | type[MergedMarginal] | type[Total], ...] = (Marginal, MergedMarginal, Total)
+
+
+def described(queries: Sequence[Marginal | MergedMarginal | Total]) -> Json:
+    """Some queries as public JSON, with the maps from codes to buckets that they use: see `numbered_maps`."""
+    told: Json = {"queries": [query.describe() for query in queries]}
+    maps = numbered_maps([query.groups if isinstance(query, MergedMarginal) else () for query in queries])
+    return {**told, **maps} if maps["maps"] else told
+
+
+def numbered_maps(groups: Sequence[Sequence[tuple[int, ...]]]) -> Json:
+    """Each distinct map from codes to buckets once, and for each item of `groups` the numbers of its maps."""
+    numbers: dict[tuple[int, ...], int] = {}
+    used = [[numbers.setdefault(group, len(numbers)) for group in item] for item in groups]
+    return {"maps": [list(group) for group in numbers], "groups": used}
 
 
 def marginal_sensitivity(unit: Unit) -> Sensitivity:

@@ -101,6 +101,23 @@ def test_descriptions_are_stable_json(mechanism) -> None:
     assert other.describe() != mechanism.describe()
 
 
+@pytest.mark.parametrize(("kind", "name"), [(GaussianMechanism, "mus"), (LaplaceMechanism, "epsilons")])
+def test_each_map_from_codes_to_buckets_is_told_once(kind, name: str) -> None:
+    left, right, other = tuple(range(50)), (0, 1) * 25, (1, 0) * 25
+    queries = (
+        Marginal(columns=("a",)),
+        *(MergedMarginal(columns=("b", f"c{i}"), groups=(left, right)) for i in range(40)),
+        MergedMarginal(columns=("c0", "b"), groups=(other, left)),
+        Total(),
+    )
+    told = kind(queries=queries, **{name: (0.1,) * len(queries)}).describe()
+    assert told["maps"] == [list(left), list(right), list(other)]
+    assert told["groups"] == [[], *[[0, 1]] * 40, [2, 0], []]
+    assert json.loads(json.dumps(told)) == told
+    swapped = (*queries[:1], MergedMarginal(columns=("b", "c0"), groups=(left, other)), *queries[2:])
+    assert kind(queries=swapped, **{name: (0.1,) * len(queries)}).describe() != told
+
+
 class Liar(Marginal):
     """A query that would understate its sensitivity."""
 

@@ -137,6 +137,16 @@ def test_buckets_are_part_of_the_description() -> None:
     assert json.loads(json.dumps(other.describe())) == other.describe()
 
 
+def test_a_description_tells_each_map_once_and_estimates_by_one_digest() -> None:
+    told = gap(**MERGED).describe()
+    assert told["maps"] == [[0, 0], [0, 1, 1], [1, 0, 0, 1]]
+    assert told["groups"] == [[0, 1], [2]]
+    assert len(told["estimates"]) == 64
+    swapped = gap(**MERGED | {"estimates": (np.array([90, 100]), np.array([40, 500]))})
+    assert swapped.describe()["estimates"] != told["estimates"]
+    assert "maps" not in gap().describe()
+
+
 def test_no_neighbour_moves_a_score_over_buckets_further_than_the_sensitivity(domain: Domain, codes) -> None:
     rng = np.random.default_rng(8)
     score = gap(**MERGED, weights=(2, 3))
