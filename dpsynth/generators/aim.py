@@ -244,8 +244,6 @@ def _model(
         tree=tree.tree,
         beliefs=tuple(belief / belief.sum() for belief in tree.beliefs),
         buckets=buckets,
-        fine=buckets,
-        refined={},
         details=tuple(within_buckets(margins[name], groups[name]) for name in names),
         targets={pair: table[None] / table.sum() for pair, table in tree.pairs().items()},
     )

@@ -190,8 +190,6 @@ class AllPairs:
                 for pair in targets[0]
                 if node not in pair
             },
-            fine=buckets,
-            refined={},
         )
 
     def _refined(

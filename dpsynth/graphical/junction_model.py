@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,7 +43,7 @@ class JunctionModel:
         classes: The column within whose buckets pairs were fitted; None if in all rows together.
         targets: Probabilities of pairs of columns that sampled rows are polished to, in each class: three
             axes, the classes first (one of them if there are none).
-        fine: For each column a finer bucket of each code.
+        fine: For each column a finer bucket of each code; nothing stands for the buckets themselves.
         refined: Probabilities of pairs over the finer buckets, where they are known.
     """
 
@@ -56,11 +56,12 @@ class JunctionModel:
     buckets: tuple[np.ndarray[Any, Any], ...]
     details: tuple[FloatArray, ...]
     targets: Mapping[Edge, FloatArray]
-    fine: tuple[np.ndarray[Any, Any], ...]
-    refined: Mapping[Edge, FloatArray]
+    fine: tuple[np.ndarray[Any, Any], ...] = ()
+    refined: Mapping[Edge, FloatArray] = field(default_factory=dict)
     classes: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "fine", self.fine or self.buckets)
         tables = (*self.beliefs, *self.targets.values(), *self.refined.values())
         for array in (*tables, *self.buckets, *self.details, *self.fine):
             array.setflags(write=False)
