@@ -116,7 +116,9 @@ class AIM:
         if design.pairs:
             mu = math.sqrt(2 * room.remaining)
             sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), mu, schema.unit)
-        groups = choose_buckets(schema, columns, margins, sigma=sigma, deviations=self.least_deviations)
+        groups = choose_buckets(
+            schema, columns, margins, design.pairs, sigma=sigma, deviations=self.least_deviations
+        )
         coarse = bucket_margins(columns, margins, groups, {}, total)
         tree = GrowingTree([coarse[name] for name in schema.domain.columns], limit=self.most_cells)
         if design.pairs:

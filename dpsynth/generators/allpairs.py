@@ -23,6 +23,7 @@ from dpsynth.generators.buckets import Groups, choose_buckets, memory_bound, wit
 from dpsynth.generators.classes import PairRelease
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
 from dpsynth.generators.refinement import choose_refinement
+from dpsynth.generators.screening import clear_pairs, scores_of_pairs
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.estimation import ordered_cells
 from dpsynth.graphical.junction_model import JunctionModel
@@ -52,14 +53,17 @@ class AllPairs:
             the public sizes.
         refine_share: Part of what is left for counting some pairs again, over finer buckets: those whose
             structure the buckets hide. Not asked where all columns are small.
+        screen_share: Part of what is left for choosing pairs, where there are more than `most_pairs`.
+        most_pairs: So many pairs are counted at most.
         most_cells: Bound on the cells of the fitted model, for speed; the memory limit may make it less.
         least_deviations: A bucket merged from several codes holds at least so many standard deviations
             of the noise of a one-way count.
         memory_limit: Bytes for all tables of a fit and its sampling.
 
-    Privacy: two `GaussianMechanism`s, over one-way marginals and over merged marginals of all pairs of
-        columns. The price of the second is stated beforehand and does not depend on the buckets, which
-        follow from the noisy answers of the first. All else is post-processing.
+    Privacy: `GaussianMechanism`s over one-way marginals, over merged marginals of pairs and over finer ones
+        of a few; for wide tables `NoisyScores` of all pairs between the first two. All prices are stated
+        beforehand and do not depend on which tables are asked, which follows from the noisy answers before.
+        All else is post-processing.
     """
 
     name: ClassVar[str] = "allpairs"
@@ -67,6 +71,8 @@ class AllPairs:
     target: str | None = None
     one_way_share: float | None = None
     refine_share: float = 0.05
+    screen_share: float = 0.1
+    most_pairs: int = 1_000
     most_cells: int = 120_000
     least_deviations: float = 5.0
     memory_limit: int = 256 * 2**20
@@ -75,6 +81,9 @@ class AllPairs:
         if self.one_way_share is not None:
             _validate.fraction("one_way_share", self.one_way_share)
         _validate.fraction("refine_share", self.refine_share)
+        _validate.fraction("screen_share", self.screen_share)
+        _validate.fraction("refine_share + screen_share", self.refine_share + self.screen_share)
+        _validate.count("most_pairs", self.most_pairs)
         _validate.count("most_cells", self.most_cells)
         _validate.non_negative("least_deviations", self.least_deviations)
         _validate.count("memory_limit", self.memory_limit)
@@ -84,9 +93,16 @@ class AllPairs:
         design = self._design(schema, budget)
         first = design.one_ways.mechanism
         steps = [Step(label="one-way counts", event=first.event(), detail=f"{len(first.queries)} tables")]
+        if design.screen_mu:
+            detail = f"how far {len(design.pairs)} pairs are from independence"
+            steps.append(
+                Step(label="scores of pairs", event=GaussianEvent(mu=design.screen_mu), detail=detail)
+            )
         if design.pairs:
+            number = min(len(design.pairs), self.most_pairs)
+            upto = "at most " if design.screen_mu else ""
             within = "" if design.target is None else f" in each class of {design.target}"
-            detail = f"{len(design.pairs)} tables over buckets{within}"
+            detail = f"{upto}{number} tables over buckets{within}"
             steps.append(Step(label="pair counts", event=GaussianEvent(mu=design.pairs_mu), detail=detail))
         if design.refine_mu:
             detail = "pairs whose structure the buckets hide"
@@ -104,9 +120,13 @@ class AllPairs:
         design = self._design(schema, measurer.budget)
         columns = design.one_ways.read(measurer.measure(design.one_ways.mechanism))
         margins = clean_margins(schema, columns, table_total(columns))
-        release = PairRelease(
-            pairs=design.pairs, groups=self._buckets(schema, design, columns, margins), target=design.target
-        )
+        pairs = design.pairs
+        if design.screen_mu:
+            ordered = {column.name: ordered_cells(column) for column in schema.modelled}
+            asked = scores_of_pairs(pairs, margins, ordered, mu=design.screen_mu)
+            pairs = clear_pairs(pairs, measurer.measure(asked), most=self.most_pairs)
+        groups = self._buckets(schema, design, pairs, columns, margins)
+        release = PairRelease(pairs=pairs, groups=groups, target=design.target)
         tables: dict[tuple[str, str], Noisy] = {}
         if design.pairs:
             tables = release.read(measurer.measure(release.mechanism(design.pairs_mu)))
@@ -114,7 +134,7 @@ class AllPairs:
         model = self._model(schema, table_total(known), columns, release, tables)
         if design.refine_mu == 0:
             return model
-        return self._refined(model, measurer, design, columns)
+        return self._refined(model, measurer, design, pairs, columns)
 
     def _design(self, schema: Schema, budget: Budget) -> _Design:
         domain = schema.domain
@@ -126,10 +146,12 @@ class AllPairs:
         def at(scale: float) -> _Design:
             share = (self.one_way_share or _one_way_share(domain, varied, scale)) if pairs else 1.0
             again = self.refine_share * (1 - share) if hidden else 0.0
+            screen = self.screen_share * (1 - share) if len(pairs) > self.most_pairs else 0.0
             return _Design(
                 one_ways=one_ways(domain, scale * math.sqrt(share)),
                 pairs=pairs,
-                pairs_mu=scale * math.sqrt(1 - share - again),
+                screen_mu=scale * math.sqrt(screen),
+                pairs_mu=scale * math.sqrt(1 - share - again - screen),
                 refine_mu=scale * math.sqrt(again),
                 target=target,
             )
@@ -147,6 +169,7 @@ class AllPairs:
         self,
         schema: Schema,
         design: _Design,
+        pairs: Sequence[tuple[str, str]],
         columns: Mapping[str, Noisy],
         margins: Mapping[str, FloatArray],
     ) -> dict[str, Groups]:
@@ -155,7 +178,13 @@ class AllPairs:
         if design.pairs:
             sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), design.pairs_mu, schema.unit)
         return choose_buckets(
-            schema, columns, margins, sigma=sigma, deviations=self.least_deviations, target=design.target
+            schema,
+            columns,
+            margins,
+            pairs,
+            sigma=sigma,
+            deviations=self.least_deviations,
+            target=design.target,
         )
 
     def _model(
@@ -193,12 +222,17 @@ class AllPairs:
         )
 
     def _refined(
-        self, model: JunctionModel, measurer: Measurer, design: _Design, columns: Mapping[str, Noisy]
+        self,
+        model: JunctionModel,
+        measurer: Measurer,
+        design: _Design,
+        pairs: Sequence[tuple[str, str]],
+        columns: Mapping[str, Noisy],
     ) -> JunctionModel:
         """The model with finer tables of the pairs whose structure its buckets hide."""
         schema, names = measurer.schema, measurer.schema.domain.columns
         margins = clean_margins(schema, columns, model.total)
-        measured = {(names.index(left), names.index(right)) for left, right in design.pairs}
+        measured = {(names.index(left), names.index(right)) for left, right in pairs}
         targets = {pair: model.targets[pair].sum(axis=0) * model.total for pair in measured}
         refinement = choose_refinement(
             names,
@@ -225,13 +259,14 @@ class _Design:
 
     one_ways: OneWays
     pairs: tuple[tuple[str, str], ...]
+    screen_mu: float
     pairs_mu: float
     refine_mu: float
     target: str | None
 
     def events(self) -> Sequence[Event]:
         """What the run costs."""
-        then = [GaussianEvent(mu=mu) for mu in (self.pairs_mu, self.refine_mu) if mu > 0]
+        then = [GaussianEvent(mu=mu) for mu in (self.screen_mu, self.pairs_mu, self.refine_mu) if mu > 0]
         return (self.one_ways.mechanism.event(), *then)
 
 

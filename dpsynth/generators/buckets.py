@@ -44,6 +44,7 @@ def choose_buckets(
     schema: Schema,
     columns: Mapping[str, Noisy],
     margins: Mapping[str, FloatArray],
+    pairs: Sequence[tuple[str, str]],
     *,
     sigma: float,
     deviations: float,
@@ -55,7 +56,8 @@ def choose_buckets(
         schema: Says which codes stand on a scale.
         columns: Noisy counts of the columns that were measured.
         margins: The same, cleaned, for all columns.
-        sigma: Standard deviation of a cell if a single pair were asked; 0 if none will be.
+        pairs: The pairs that will be asked.
+        sigma: Standard deviation of a cell if a single pair were asked.
         deviations: A bucket merged from several codes holds at least so many standard deviations of
             the noise of a one-way count.
         target: A column whose buckets are classes, so that there are few of them.
@@ -76,10 +78,9 @@ def choose_buckets(
 
     def shapes(number: int) -> list[tuple[int, int]]:
         found = groups(number)
-        sizes = [max(found[name]) + 1 for name in margins if len(margins[name]) > 1 and name != target]
-        return list(itertools.combinations(sizes, 2))
+        return [(max(found[left]) + 1, max(found[right]) + 1) for left, right in pairs]
 
-    if sigma == 0:
+    if not pairs:
         return groups(2)
     return groups(bucket_count(shapes, total=table_total(columns), sigma=sigma))
 
