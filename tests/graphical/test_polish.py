@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_the_compiled_loop_is_the_loop_to_the_last_code(
 
 def test_the_compiled_loop_leaves_the_residuals_of_the_loop() -> None:
     pytest.importorskip("numba")
-    codes, targets = task(0)
+    codes = task(0)[0]
     rng = np.random.default_rng(2)
     pairs, layout = rng.integers(0, len(codes), (2, 3_000)), np.array([[1, 3], [0, 40], [4, 7], [1, 1]])
     results = []
@@ -147,7 +148,7 @@ def test_an_exchange_never_raises_the_distance(loop: str, monkeypatch: pytest.Mo
             distances.append(squares(state.codes.astype(np.int64), SIZES, targets))
             assert state.distance() == pytest.approx(distances[-1], rel=1e-4)
     slack = 1e-3 * distances[0] if loop == "numpy" else 1e-6 * distances[0]
-    assert all(after <= before + slack for before, after in zip(distances, distances[1:], strict=False))
+    assert all(after <= before + slack for before, after in pairwise(distances))
     assert distances[-1] < 0.6 * distances[0]
 
 
@@ -212,7 +213,7 @@ def test_it_stops_when_a_round_brings_little(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module._State, "distance", lambda state: looked.append(distance(state)) or looked[-1])
     polished(codes, targets, rounds=10_000)
     assert 3 <= len(looked) < 60
-    falls = [1 - after / before for before, after in zip(looked, looked[1:], strict=False)]
+    falls = [1 - after / before for before, after in pairwise(looked)]
     assert min(falls[:-1]) >= module._SETTLED > falls[-1]
 
 
