@@ -13,10 +13,11 @@ from dpsynth.graphical.junction_tree import Edge
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.sampling import Codes, deal, grouped_order
 
-__all__ = ["Expansion"]
+__all__ = ["BYTES", "Expansion"]
 
-_MOST_CELLS = 4_000_000
-"""Of the tables that codes are polished to: 64 megabytes with what is counted beside them."""
+_MOST_CELLS = 2_000_000
+BYTES = 24 * _MOST_CELLS
+"""Of the tables that codes are exchanged for, and what is counted beside them."""
 
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
