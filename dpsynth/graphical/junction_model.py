@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dpsynth.errors import ConfigurationError, StorageError
-from dpsynth.graphical.calibration import conditioned, sum_to
+from dpsynth.graphical.calibration import conditioned
+from dpsynth.graphical.clique_sampling import sample_cliques
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
-from dpsynth.graphical.sampling import Codes, deal, grouped_order
+from dpsynth.graphical.sampling import Codes, RowSampler
 from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
@@ -59,15 +60,15 @@ class JunctionModel:
         names = self.schema.domain.columns
         fixed = {names.index(name): code for name, code in (given or {}).items()}
         if fixed:
-            drawn = _sample_buckets(self.tree, self._conditioned(fixed), rows, rng)
+            drawn = sample_cliques(self.tree, self._conditioned(fixed), rows, rng)
         else:
-            drawn = _sample_buckets(self.tree, self.beliefs, rows, rng)
+            drawn = sample_cliques(self.tree, self.beliefs, rows, rng)
             wanted = {pair: rows * table for pair, table in self.targets.items()}
             effort = min(_PROPOSALS_PER_ROW * rows, _MOST_PROPOSALS)
             polish(drawn, self.tree.sizes, wanted, rng, proposals=effort)
-        codes = {}
+        codes, sampler = {}, RowSampler(rows, rng)
         for node, name in enumerate(names):
-            codes[name] = self._expanded(node, drawn[:, node], rng)
+            codes[name] = self._expanded(node, drawn[:, node], sampler)
             if node in fixed:
                 codes[name][:] = fixed[node]
         return codes
@@ -146,35 +147,13 @@ class JunctionModel:
             )
         return tuple(beliefs)
 
-    def _expanded(self, node: int, drawn: np.ndarray[Any, Any], rng: np.random.Generator) -> Codes:
-        """A code for each bucket, in random order inside the bucket."""
+    def _expanded(self, node: int, drawn: np.ndarray[Any, Any], sampler: RowSampler) -> Codes:
+        """A code for each bucket, drawn from the codes in it."""
         inside = np.arange(self.tree.sizes[node])[:, None] == self.buckets[node]
-        counts = np.bincount(drawn, minlength=len(inside))
-        codes = np.empty(len(drawn), np.int32)
-        codes[grouped_order(drawn, rng)] = deal(inside * self.details[node], counts, rng)
-        return codes
-
-
-def _sample_buckets(
-    tree: JunctionTree, beliefs: tuple[FloatArray, ...], rows: int, rng: np.random.Generator
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Clique after clique, what is new in it given what it shares with its parent."""
-    drawn = np.zeros((rows, len(tree.sizes)), np.int64)
-    for clique, separator, belief in zip(tree.cliques, tree.separators, beliefs, strict=True):
-        fresh = [node for node in clique if node not in separator]
-        shared, shape = tree.shape(separator), tree.shape(fresh)
-        table = sum_to(belief, clique, (*separator, *fresh)).reshape(int(np.prod(shared, dtype=int)), -1)
-        sums = table.sum(axis=1, keepdims=True)
-        shares = np.where(sums > 0, table / np.where(sums > 0, sums, 1.0), 1 / table.shape[1])
-        groups = np.zeros(rows, np.int64)
-        for node in separator:
-            groups = groups * tree.sizes[node] + drawn[:, node]
-        cells = np.empty(rows, np.int32)
-        counts = np.bincount(groups, minlength=len(table))
-        cells[grouped_order(groups, rng)] = deal(shares, counts, rng)
-        for node, codes in zip(fresh, np.unravel_index(cells, shape), strict=True):
-            drawn[:, node] = codes
-    return drawn
+        if inside.shape[0] == inside.shape[1]:  # each bucket is one code
+            codes: Codes = inside.argmax(axis=1).astype(np.int32)[drawn]
+            return codes
+        return sampler.draw(drawn, inside * self.details[node]).astype(np.int32)
 
 
 def _check_tree(tree: JunctionTree) -> None:
