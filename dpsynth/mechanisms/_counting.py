@@ -112,7 +112,7 @@ def joint_counts(left: Array, right: Array, width: int, cells: int) -> Array:
 
 def _summed_in_numpy(joint: Array, left: IntArray, right: IntArray, cells: int) -> IntArray:
     counts = np.zeros(cells, np.int64)
-    np.add.at(counts, np.add.outer(left, right).ravel(), joint)
+    np.add.at(counts, np.add.outer(left, right).ravel(), joint.astype(np.int64))
     return counts
 
 
