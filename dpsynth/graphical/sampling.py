@@ -33,6 +33,7 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 Numbers = np.ndarray[Any, Any]
 
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
+_COMPILED_ROWS = 2**17
 
 
 class RowSampler:
@@ -61,7 +62,8 @@ class RowSampler:
         counts = whole_counts(probabilities, sizes, self._rng)
         codes = np.empty(len(groups), _narrow(width))
         groups = np.ascontiguousarray(groups, _narrow(many))
-        self._order = deal(self._order, groups, counts, _lattices(sizes, self._rng), codes)
+        step = deal.form(worthwhile=len(groups) > _COMPILED_ROWS)
+        self._order = step(self._order, groups, counts, _lattices(sizes, self._rng), codes)
         return codes
 
 
