@@ -36,7 +36,7 @@ _NUMBERS = (*range(2, 16), *range(16, 32, 2), *range(32, 64, 4), *range(64, 129,
 _MOST_CLASSES = 4
 _RARE = 4.0
 _RANK = 2
-_ROUGHNESS = 0.15
+_ROUGHNESS = 0.18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +46,12 @@ class Buckets:
     Attributes:
         groups: The bucket of each code, for each column.
         noise: The mean total variation distance that noise is expected to add to a pair.
+        least_noise: The same over as few buckets as can be.
     """
 
     groups: dict[str, Groups]
     noise: float
+    least_noise: float
 
 
 def choose_buckets(
@@ -96,11 +98,12 @@ def choose_buckets(
         return [(max(found[left]) + 1, max(found[right]) + 1) for left, right in pairs]
 
     if not pairs:
-        return Buckets(groups=groups(2), noise=math.inf)
+        return Buckets(groups=groups(2), noise=math.inf, least_noise=math.inf)
     classes = 1 if target is None else _MOST_CLASSES
     total = table_total(columns)
     number = bucket_count(shapes, total=total, sigma=sigma, most_cells=most_cells / classes)
-    return Buckets(groups=groups(number), noise=_pair_noise(shapes(number)) * sigma / total)
+    noise, least_noise = (_pair_noise(shapes(n)) * sigma / total for n in (number, _NUMBERS[0]))
+    return Buckets(groups=groups(number), noise=noise, least_noise=least_noise)
 
 
 def bucket_margins(

@@ -95,7 +95,7 @@ class PairFit:
         self._columns = design.one_ways.read(self._measurer.measure(design.one_ways.mechanism))
         self._pairs = self._screened()
         buckets = self._buckets()
-        if buckets.noise > _HOPELESS or self._alone() > _HOPELESS:
+        if buckets.least_noise > _HOPELESS or self._alone() > _HOPELESS:
             return self._without_pairs(buckets.groups)
         sizes = [(max(buckets.groups[a]) + 1) * (max(buckets.groups[b]) + 1) for a, b in self._pairs]
         release = PairRelease(pairs=self._pairs, groups=buckets.groups, target=design.target)
