@@ -7,6 +7,7 @@ categories in one. What is lost inside a bucket is association only; the one-way
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def choose_buckets(
     least = {name: deviations * columns[name][1] if name in columns else 0.0 for name in margins}
 
     def groups(number: int) -> dict[str, Groups]:
-        return {
+        found = {
             name: bucketed(
                 counts,
                 ordered[name],
@@ -92,6 +93,9 @@ def choose_buckets(
             )
             for name, counts in margins.items()
         }
+        if target is not None:
+            found[target] = _fewer(margins[target], found[target], ordered[target])
+        return found
 
     def shapes(number: int) -> list[tuple[int, int]]:
         found = groups(number)
@@ -250,6 +254,21 @@ def _nominal(
         lightest += rest
         parts = []
     return [*alone, *parts]
+
+
+def _fewer(counts: FloatArray, groups: Groups, ordered: int) -> Groups:
+    """Merge the two lightest buckets, neighbours if on a scale, until there are few enough for classes."""
+    buckets = [np.flatnonzero(np.array(groups) == number).tolist() for number in range(max(groups) + 1)]
+    while len(buckets) > _MOST_CLASSES:
+        on_scale = sum(bucket[0] < ordered for bucket in buckets)  # they come first, in their order
+        pairs = [
+            (i, j)
+            for i, j in itertools.combinations(range(len(buckets)), 2)
+            if i >= on_scale or j == i + 1 < on_scale
+        ]
+        i, j = min(pairs, key=lambda pair: float(counts[buckets[pair[0]] + buckets[pair[1]]].sum()))
+        buckets[i] += buckets.pop(j)
+    return _numbered(len(counts), buckets)
 
 
 def _numbered(size: int, buckets: Sequence[Sequence[int]]) -> Groups:

@@ -24,6 +24,9 @@ from dpsynth.schema.layout import Domain
 
 __all__ = ["PairRelease"]
 
+_SMALLEST = 1e-6
+"""Part of the rows that a class has at least."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairRelease:
@@ -117,6 +120,9 @@ class PairRelease:
         if self.target is not None:
             sums = [(table.sum((1, 2)), sigma**2 * table[0].size) for table, sigma in tables.values()]
             sizes = project_to_simplex(combine([coarse[self.target], *sums])[0], total)
+            # A class that noise left without rows would have no shares.
+            sizes = np.maximum(sizes, _SMALLEST * total)
+            sizes *= total / sizes.sum()
         by_class = {
             name: self._by_class(name, coarse[name], sizes, tables) for name in names if name != self.target
         }
