@@ -158,7 +158,7 @@ def _may_gain_cells(schema: Schema, name: str) -> bool:
     column = schema.column(name)
     if not isinstance(column, NumericColumn):
         raise ConfigurationError(f"Cells can be bought for numeric columns; {name!r} is {column.kind}.")
-    return not column.complete or column.lattice.points > column.one_cell_each
+    return not column.complete or column.lattice.points > column.default_cells
 
 
 def _bounds(schema: Schema, item: DiscoveryItem, ask: Ask) -> Any:
