@@ -68,7 +68,7 @@ class Expansion:
             sizes = [len(level.parents) for level in levels.values()]
             polish(cells, sizes, wanted, rng, rounds=rounds, within=exchanging)
         for node, level in levels.items():
-            if len(level.inside) > len(level.parents):
+            if (shown[node] != np.arange(len(level.inside))).any():  # groups may have another order too
                 cells[:, node] = parts(cells[:, node], shown[node], level.inside, sampler)
         return cells
 

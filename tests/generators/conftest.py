@@ -39,11 +39,17 @@ class PlainMeasurer:
 
 @pytest.fixture
 def measurer() -> Callable[..., PlainMeasurer]:
-    """Builds a measurer from columns of codes; sizes default to the largest code plus one."""
+    """Builds a measurer from columns of codes; without a schema they are nominal, with as many codes as occur."""
 
     def build(
-        codes: Mapping[str, np.ndarray], *, epsilon: float = 1.0, sizes: Mapping[str, int] | None = None
+        codes: Mapping[str, np.ndarray],
+        *,
+        epsilon: float = 1.0,
+        sizes: Mapping[str, int] | None = None,
+        schema: Schema | None = None,
     ) -> PlainMeasurer:
+        if schema is not None:
+            return PlainMeasurer(schema, Budget(epsilon=epsilon, delta=1e-9), codes)
         sizes = sizes or {name: int(column.max()) + 1 for name, column in codes.items()}
         columns = tuple(
             Categorical(name=name, categories=tuple(range(size)), required=True)
