@@ -31,9 +31,10 @@ def deal(probabilities: FloatArray, sizes: np.ndarray[Any, Any], rng: np.random.
         rng: Draws one number for each group.
     """
     groups, width = probabilities.shape
-    edges = np.cumsum(probabilities, axis=1) * sizes[:, None]
-    edges = np.ceil(edges - rng.random(groups)[:, None])
-    edges[:, -1] = sizes
+    cumulated = np.cumsum(probabilities, axis=1)
+    edges = np.ceil(cumulated * sizes[:, None] - rng.random(groups)[:, None])
+    # The last code that is possible takes what rounding left over: it is not always the last code.
+    edges = np.where(cumulated == cumulated[:, -1:], sizes[:, None], edges)
     edges = np.clip(edges, 0, sizes[:, None]).astype(np.int64)
     counts = np.diff(edges, axis=1, prepend=0)
     return np.repeat(np.tile(np.arange(width, dtype=np.int32), groups), counts.ravel())
