@@ -19,7 +19,7 @@ from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
 
-_ROUNDS = 40
+_ROUNDS = 6
 _TINY = float(np.finfo(np.float64).tiny)
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
