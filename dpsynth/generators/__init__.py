@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dpsynth.generators.base import Generator, Model, Plan, Rng, Step
+from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get, names
 from dpsynth.generators.table import SyntheticTable
 
-__all__ = ["FittedModel", "Generator", "Model", "Plan", "Rng", "Step", "SyntheticTable", "get", "names"]
+__all__ = [
+    "FittedModel",
+    "Generator",
+    "Model",
+    "Plan",
+    "Rng",
+    "Step",
+    "SyntheticTable",
+    "get",
+    "names",
+    "with_constraints",
+]

@@ -52,20 +52,20 @@ class ImpossibleCombinations:
 
     Attributes:
         columns: Names of modelled columns.
-        combinations: What cannot be: each with one entry for each column.
+        combinations: What cannot be: each a tuple with one `Entry` for each column.
         allowed: Instead of `combinations`, all that can be.
         description: Why, for people.
 
     Example:
-        Nobody under 15 has a marital status, so theirs is missing:
+        Nobody under 15 has a marital status, so theirs is missing::
 
             ImpossibleCombinations(columns=("age", "status"), allowed=[((0, 14), None), ((15, None), ...)])
     """
 
     kind: ClassVar[str] = "impossibleCombinations"
     columns: tuple[str, ...]
-    combinations: tuple[Combination, ...] | None = None
-    allowed: tuple[Combination, ...] | None = None
+    combinations: Sequence[Any] | None = None
+    allowed: Sequence[Any] | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -92,20 +92,22 @@ class FunctionalDependency:
         dependent: The modelled column that follows.
         mapping: For combinations of values of the determinants, one entry for each, the value of the
             dependent: a category, None for missing, a number or date that is alone in its cell, or a pair
-            (low, high) that is one cell. A mapping from combinations, or pairs. With one determinant the
-            entry may stand without the tuple around it. Lines may overlap if they agree.
+            (low, high) that is one cell. Given as a mapping, or as pairs, which is how it is kept. With one
+            determinant the entry may stand without the tuple around it. Lines may overlap if they agree.
         default: The value for all that no line names; `...` declares none.
         description: Why, for people.
 
     Example:
-        FunctionalDependency(determinants=("city",), dependent="state",
-                             mapping={"Boston": "MA", "Salem": "MA", "Reno": "NV"}, default=None)
+        A city lies in one state::
+
+            FunctionalDependency(determinants=("city",), dependent="state",
+                                 mapping={"Boston": "MA", "Salem": "MA", "Reno": "NV"}, default=None)
     """
 
     kind: ClassVar[str] = "functionalDependency"
     determinants: tuple[str, ...]
     dependent: str
-    mapping: tuple[tuple[Combination, Choice], ...]
+    mapping: Mapping[Any, Any] | Sequence[tuple[Any, Any]]
     default: Choice | EllipsisType = ...
     description: str = ""
 
