@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dpsynth.generators.base import Generator, Model, Plan, Rng, Step
 from dpsynth.generators.derived import with_constraints
+from dpsynth.generators.error_bars import ErrorBars
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get, names
 from dpsynth.generators.table import SyntheticTable
 
 __all__ = [
+    "ErrorBars",
     "FittedModel",
     "Generator",
     "Model",

@@ -237,12 +237,13 @@ def _model(
     pairs = {(names[left], names[right]): noisy for (left, right), noisy in tree.noisy.items()}
     coarse = bucket_margins(columns, margins, groups, pairs, total)
     tree.fit(sweeps=_LAST_SWEEPS, margins=[coarse[name] for name in names])
+    buckets = tuple(np.array(groups[name], np.int64) for name in names)
     return JunctionModel(
         schema=schema,
         total=total,
         tree=tree.tree,
         beliefs=tuple(belief / belief.sum() for belief in tree.beliefs),
-        buckets=tuple(np.array(groups[name], np.int64) for name in names),
+        buckets=buckets,
         details=tuple(within_buckets(margins[name], groups[name]) for name in names),
         targets={pair: table[None] / table.sum() for pair, table in tree.pairs().items()},
     )

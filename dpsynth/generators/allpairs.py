@@ -8,11 +8,12 @@ count as targets when rows are polished.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from dpsynth.generators.base import Plan, Rng, Step
 from dpsynth.generators.buckets import Groups, choose_buckets, memory_bound, within_buckets
 from dpsynth.generators.classes import PairRelease
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
+from dpsynth.generators.refinement import choose_refinement
 from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.estimation import ordered_cells
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.graphical.structure import fit_junction_tree, stacked, target_tables
 from dpsynth.mechanisms import Marginal, gaussian_sigma
@@ -34,6 +37,7 @@ from dpsynth.session.measurer import Measurer
 
 __all__ = ["AllPairs"]
 
+_RESOLVED = 8  # columns of so few codes are hardly ever merged
 _TYPICAL_MU, _TYPICAL_BUCKETS = 0.18, 12.0
 
 
@@ -46,6 +50,8 @@ class AllPairs:
             classes, so that every three-way table with it is measured. None treats all columns alike.
         one_way_share: Part of the budget (of mu squared) for the one-way counts; None derives it from
             the public sizes.
+        refine_share: Part of what is left for counting some pairs again, over finer buckets: those whose
+            structure the buckets hide. Not asked where all columns are small.
         most_cells: Bound on the cells of the fitted model, for speed; the memory limit may make it less.
         least_deviations: A bucket merged from several codes holds at least so many standard deviations
             of the noise of a one-way count.
@@ -60,6 +66,7 @@ class AllPairs:
 
     target: str | None = None
     one_way_share: float | None = None
+    refine_share: float = 0.05
     most_cells: int = 120_000
     least_deviations: float = 5.0
     memory_limit: int = 256 * 2**20
@@ -67,6 +74,7 @@ class AllPairs:
     def __post_init__(self) -> None:
         if self.one_way_share is not None:
             _validate.fraction("one_way_share", self.one_way_share)
+        _validate.fraction("refine_share", self.refine_share)
         _validate.count("most_cells", self.most_cells)
         _validate.non_negative("least_deviations", self.least_deviations)
         _validate.count("memory_limit", self.memory_limit)
@@ -80,6 +88,9 @@ class AllPairs:
             within = "" if design.target is None else f" in each class of {design.target}"
             detail = f"{len(design.pairs)} tables over buckets{within}"
             steps.append(Step(label="pair counts", event=GaussianEvent(mu=design.pairs_mu), detail=detail))
+        if design.refine_mu:
+            detail = "pairs whose structure the buckets hide"
+            steps.append(Step(label="finer pairs", event=GaussianEvent(mu=design.refine_mu), detail=detail))
         return Plan(
             method=self.name,
             steps=tuple(steps),
@@ -88,7 +99,7 @@ class AllPairs:
         )
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> JunctionModel:  # noqa: ARG002 - nothing is random
-        """Measure the columns, merge their codes, measure all pairs, fit."""
+        """Measure the columns, merge their codes, measure all pairs, fit, look again at some pairs."""
         schema = measurer.schema
         design = self._design(schema, measurer.budget)
         columns = design.one_ways.read(measurer.measure(design.one_ways.mechanism))
@@ -96,21 +107,32 @@ class AllPairs:
         release = PairRelease(
             pairs=design.pairs, groups=self._buckets(schema, design, columns, margins), target=design.target
         )
-        tables = {}
+        tables: dict[tuple[str, str], Noisy] = {}
         if design.pairs:
             tables = release.read(measurer.measure(release.mechanism(design.pairs_mu)))
-        return self._model(schema, columns, release, tables)
+        known: dict[Any, Noisy] = {**columns, **tables}
+        model = self._model(schema, table_total(known), columns, release, tables)
+        if design.refine_mu == 0:
+            return model
+        return self._refined(model, measurer, design, columns)
 
     def _design(self, schema: Schema, budget: Budget) -> _Design:
         domain = schema.domain
         varied = varied_columns(domain)
         target = self._target(domain, varied)
         pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
+        hidden = any(domain.size_of(name) > _RESOLVED for name in varied if name != target)
 
         def at(scale: float) -> _Design:
             share = (self.one_way_share or _one_way_share(domain, varied, scale)) if pairs else 1.0
-            first = one_ways(domain, scale * math.sqrt(share))
-            return _Design(one_ways=first, pairs=pairs, pairs_mu=scale * math.sqrt(1 - share), target=target)
+            again = self.refine_share * (1 - share) if hidden else 0.0
+            return _Design(
+                one_ways=one_ways(domain, scale * math.sqrt(share)),
+                pairs=pairs,
+                pairs_mu=scale * math.sqrt(1 - share - again),
+                refine_mu=scale * math.sqrt(again),
+                target=target,
+            )
 
         return at(calibrate(lambda scale: at(scale).events(), budget))
 
@@ -139,11 +161,11 @@ class AllPairs:
     def _model(
         self,
         schema: Schema,
+        total: float,
         columns: Mapping[str, Noisy],
         release: PairRelease,
         tables: Mapping[tuple[str, str], Noisy],
     ) -> JunctionModel:
-        total = table_total({**columns, **tables})
         margins = clean_margins(schema, columns, total)
         names = schema.domain.columns
         layers = release.layers(names, columns, margins, tables)
@@ -151,15 +173,16 @@ class AllPairs:
         targets = target_tables(tree, beliefs, layers)
         node = None if release.target is None else names.index(release.target)
         if node is None:
-            whole, tables_of_cliques = tree, beliefs[0]
+            whole, cliques = tree, beliefs[0]
         else:
-            whole, tables_of_cliques = stacked(tree, beliefs, node)
+            whole, cliques = stacked(tree, beliefs, node)
+        buckets = tuple(np.array(release.groups[name], np.int64) for name in names)
         return JunctionModel(
             schema=schema,
             total=total,
             tree=whole,
-            beliefs=tuple(belief / belief.sum() for belief in tables_of_cliques),
-            buckets=tuple(np.array(release.groups[name], np.int64) for name in names),
+            beliefs=tuple(belief / belief.sum() for belief in cliques),
+            buckets=buckets,
             details=tuple(within_buckets(margins[name], release.groups[name]) for name in names),
             classes=node,
             targets={
@@ -167,6 +190,32 @@ class AllPairs:
                 for pair in targets[0]
                 if node not in pair
             },
+        )
+
+    def _refined(
+        self, model: JunctionModel, measurer: Measurer, design: _Design, columns: Mapping[str, Noisy]
+    ) -> JunctionModel:
+        """The model with finer tables of the pairs whose structure its buckets hide."""
+        schema, names = measurer.schema, measurer.schema.domain.columns
+        margins = clean_margins(schema, columns, model.total)
+        measured = {(names.index(left), names.index(right)) for left, right in design.pairs}
+        targets = {pair: model.targets[pair].sum(axis=0) * model.total for pair in measured}
+        refinement = choose_refinement(
+            names,
+            {column.name: ordered_cells(column) for column in schema.modelled},
+            margins,
+            {name: tuple(own.tolist()) for name, own in zip(names, model.buckets, strict=True)},
+            columns,
+            targets,
+            deviations=self.least_deviations,
+        )
+        answers = measurer.measure(refinement.mechanism(design.refine_mu))
+        refined = refinement.read(answers, margins, targets)
+        return dataclasses.replace(
+            model,
+            fine=tuple(np.array(refinement.fine[name], np.int64) for name in names),
+            refined={pair: table / table.sum() for pair, table in refined.items()},
+            targets={**model.targets, **refinement.matched(model.targets, refined)},
         )
 
 
@@ -177,12 +226,13 @@ class _Design:
     one_ways: OneWays
     pairs: tuple[tuple[str, str], ...]
     pairs_mu: float
+    refine_mu: float
     target: str | None
 
     def events(self) -> Sequence[Event]:
         """What the run costs."""
-        first = self.one_ways.mechanism.event()
-        return (first, GaussianEvent(mu=self.pairs_mu)) if self.pairs else (first,)
+        then = [GaussianEvent(mu=mu) for mu in (self.pairs_mu, self.refine_mu) if mu > 0]
+        return (self.one_ways.mechanism.event(), *then)
 
 
 def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:

@@ -5,8 +5,8 @@ A new generator is one file with a `Generator`, a `Model` and one line in `regis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 from dpsynth.session.plan import Plan, Step
 
-__all__ = ["Generator", "Model", "Plan", "Rng", "Step", "holds_zeros", "random_generator"]
+__all__ = [
+    "ExactModel",
+    "Generator",
+    "Model",
+    "Plan",
+    "Rng",
+    "Step",
+    "holds_zeros",
+    "random_generator",
+]
 
 Rng = int | np.random.Generator | None
 
@@ -36,9 +45,15 @@ class Model(Protocol):
         ...
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+        self, rows: int, rng: np.random.Generator, given: Mapping[str, int | Sequence[int]] | None = None
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """Draw `rows` records as codes, one array for each modelled column; `given` fixes codes."""
+        """Draw `rows` records as codes, one array for each modelled column.
+
+        Args:
+            rows: How many.
+            rng: Source of the draws.
+            given: By column the code that every record has, or the codes among which it has one.
+        """
         ...
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -50,6 +65,39 @@ class Model(Protocol):
         cls, schema: Schema, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
     ) -> Model:
         """Rebuild the model; refuses what does not fit with `StorageError`."""
+        ...
+
+
+@runtime_checkable
+class ExactModel(Model, Protocol):
+    """A model that also answers exactly; all shipped ones do. What needs more than rows asks for this."""
+
+    def marginal(self, columns: Sequence[str]) -> np.ndarray[Any, Any]:
+        """The probabilities of any columns over their codes, axes in the order of `columns`.
+
+        Raises:
+            ConfigurationError: No different modelled columns, or a table that is too large.
+        """
+        ...
+
+    def probability(self, given: Mapping[str, Any]) -> float:
+        """The share of records that have `given`: by column a code, several codes, or a weight for each."""
+        ...
+
+    def complete_codes(
+        self, rows: int, known: Mapping[str, np.ndarray[Any, Any]], rng: np.random.Generator
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Records of which something is known.
+
+        Args:
+            rows: How many.
+            known: By column the code of each record; -1 where any code but "missing" is to be drawn.
+                Columns that are not listed are drawn, "missing" included.
+            rng: Source of the draws.
+
+        Returns:
+            For each modelled column the known codes, and where there were none draws given all others.
+        """
         ...
 
 

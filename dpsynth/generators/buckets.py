@@ -74,12 +74,10 @@ def choose_buckets(
             for name, counts in margins.items()
         }
 
-    def shapes(number: int) -> list[int]:
-        return [
-            max(group) + 1
-            for name, group in groups(number).items()
-            if len(margins[name]) > 1 and name != target
-        ]
+    def shapes(number: int) -> list[tuple[int, int]]:
+        found = groups(number)
+        sizes = [max(found[name]) + 1 for name in margins if len(margins[name]) > 1 and name != target]
+        return list(itertools.combinations(sizes, 2))
 
     if sigma == 0:
         return groups(2)
@@ -127,7 +125,7 @@ def bucketed(counts: FloatArray, ordered: int, *, number: int, least: float) -> 
     return _numbered(len(counts), [*scale, *_nominal(counts, others, width, least, bool(scale))])
 
 
-def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma: float) -> int:
+def bucket_count(shapes: Callable[[int], Sequence[tuple[int, int]]], *, total: float, sigma: float) -> int:
     """The number of buckets that balances noise against roughness.
 
     Noise: the mean over pairs of the expected total variation distance that noise adds to a pair table,
@@ -137,29 +135,26 @@ def bucket_count(shapes: Callable[[int], Sequence[int]], *, total: float, sigma:
     Adult and the NIST excerpts. The two are independent, so their squares add up.
 
     Args:
-        shapes: The resulting number of buckets of each column, for a wanted number.
+        shapes: The resulting numbers of buckets of each pair, for a wanted number.
         total: Noisy number of rows.
         sigma: Standard deviation of a cell if a single table were asked.
     """
 
     def error(number: int) -> float:
-        noise = sum(pair_noise(shapes(number))) * sigma / total
+        noise = _pair_noise(shapes(number)) * sigma / total
         return noise**2 + _ROUGHNESS**2 / number
 
     return int(min(_NUMBERS, key=error))
 
 
-def pair_noise(sizes: Sequence[int]) -> list[float]:
-    """The expected total variation distance that noise adds to each pair, times rows / sigma / pairs."""
-    pairs = list(itertools.combinations(sizes, 2))
-    cells = [left * right for left, right in pairs]
-    kept = [min(1.0, _RANK * (left + right) / (left * right)) for left, right in pairs]
-    powers = [math.pow(size, 2 / 3) for size in cells]
-    whole = sum(powers)
-    return [
-        math.sqrt(share * whole / power / (2 * math.pi)) * size / len(pairs)
-        for size, share, power in zip(cells, kept, powers, strict=True)
-    ]
+def _pair_noise(pairs: Sequence[tuple[int, int]]) -> float:
+    """The mean total variation distance that noise adds to the pairs, times rows / sigma."""
+    sizes = np.array(pairs, np.float64)
+    cells, edges = sizes.prod(axis=1), sizes.sum(axis=1)
+    kept = np.minimum(1.0, _RANK * edges / cells)
+    powers = cells ** (2 / 3)
+    noise = np.sqrt(kept * powers.sum() / powers / (2 * math.pi)) * cells
+    return float(noise.mean())
 
 
 def merged(counts: FloatArray, groups: Groups) -> FloatArray:

@@ -17,6 +17,8 @@ from dpsynth.schema.schema import Schema
 
 __all__ = ["Noisy", "OneWays", "clean_margins", "one_ways", "table_total", "varied_columns"]
 
+_MOST_WEIGHED = 64
+
 Noisy = tuple[FloatArray, float]
 """A noisy table and the standard deviation of each of its cells."""
 
@@ -48,12 +50,13 @@ def one_ways(domain: Domain, mu: float) -> OneWays:
     """Divide `mu` over the columns.
 
     A column of k codes gets precision mu_i² in proportion to k^(2/3), which minimises the sum over
-    columns of the expected L1 error, k sigma_i.
+    columns of the expected L1 error, k sigma_i. More than 64 codes count as 64: so many are neighbours on
+    a scale, whose counts are smoothed, or rare categories, which are merged.
     """
     columns = varied_columns(domain)
     if not columns:
         return OneWays(columns=(), mechanism=GaussianMechanism(queries=(Total(),), mus=(mu,)))
-    weights = [domain.size_of(name) ** (2 / 3) for name in columns]
+    weights = [min(domain.size_of(name), _MOST_WEIGHED) ** (2 / 3) for name in columns]
     mus = tuple(mu * math.sqrt(weight / sum(weights)) for weight in weights)
     queries = tuple(Marginal(columns=(name,)) for name in columns)
     return OneWays(columns=columns, mechanism=GaussianMechanism(queries=queries, mus=mus))

@@ -1,23 +1,42 @@
-"""A fitted model in a file: a zip of one JSON manifest and plain arrays, with the guarantee inside."""
+"""A fitted model in a file: a zip of one JSON manifest and plain arrays, with the guarantee inside.
+
+The transcript goes in as two arrays, so that it is compressed and needs no room in the manifest: its
+words as bytes of JSON, and all noisy counts one after the other.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dpsynth._archive import read_archive, write_archive
 from dpsynth.errors import DpsynthError, StorageError
 from dpsynth.generators.base import Model
+from dpsynth.generators.measured import measured_tables
 from dpsynth.generators.registry import model_class
+from dpsynth.mechanisms import Measurement
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.events import event_from_json
 from dpsynth.schema.schema import Schema
 from dpsynth.session.guarantee import Guarantee
+from dpsynth.session.transcript import Transcript
 
 __all__ = ["load_model", "save_model"]
 
-_KIND = "dpsynth-model/1"
+_KIND = "dpsynth-model/2"
+_WORDS, _COUNTS = "transcript.words", "transcript.counts"
+
+_Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 
-def save_model(path: str | Path, model: Model, guarantee: Guarantee) -> None:
-    """Write `model` and `guarantee` to `path`: whole, or not at all.
+def save_model(path: str | Path, model: Model, guarantee: Guarantee, transcript: Transcript | None) -> None:
+    """Write a model, its guarantee and the transcript of its run to `path`: whole, or not at all.
 
     Raises:
         StorageError: The file cannot be written.
@@ -29,10 +48,11 @@ def save_model(path: str | Path, model: Model, guarantee: Guarantee) -> None:
         "guarantee": guarantee.to_json(),
         "state": state,
     }
-    write_archive(path, kind=_KIND, header=header, arrays=arrays)
+    kept = {} if transcript is None else _transcript_arrays(transcript)
+    write_archive(path, kind=_KIND, header=header, arrays={**arrays, **kept})
 
 
-def load_model(path: str | Path) -> tuple[Model, Guarantee]:
+def load_model(path: str | Path) -> tuple[Model, Guarantee, Transcript | None]:
     """Read what `save_model` wrote.
 
     Raises:
@@ -43,11 +63,67 @@ def load_model(path: str | Path) -> tuple[Model, Guarantee]:
         kind = model_class(header["model"])
         schema = Schema.from_json(header["schema"])
         guarantee = Guarantee.from_json(header["guarantee"])
-        model = kind.from_state(schema, header["state"], arrays)
+        own = {name: array for name, array in arrays.items() if name not in (_WORDS, _COUNTS)}
+        model = kind.from_state(schema, header["state"], own)
+        transcript = _transcript(schema, arrays, guarantee) if _WORDS in arrays else None
     except StorageError:
         raise
     except DpsynthError as error:
         raise StorageError(f"This model cannot be read here: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise StorageError("The model file lacks a field that this version needs.") from error
-    return model, guarantee
+    return model, guarantee, transcript
+
+
+def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]]:
+    """The schema is left out: it is that of the model."""
+    words = {
+        "budget": asdict(transcript.budget),
+        "tainted": transcript.tainted,
+        "measurements": [
+            {
+                "mechanism": measurement.mechanism,
+                "event": measurement.event.to_json(),
+                "sigmas": measurement.sigmas,
+                "sizes": [value.size for value in measurement.values],
+            }
+            for measurement in transcript.measurements
+        ],
+    }
+    values = [value for measurement in transcript.measurements for value in measurement.values]
+    counts = np.concatenate([np.zeros(0, np.int64), *values])
+    if counts.dtype.kind != "i":
+        raise StorageError("A transcript that holds other answers than whole numbers stays out of a model.")
+    largest = int(np.abs(counts).max(initial=0))
+    kind = next(kind for kind in (np.int16, np.int32, np.int64) if largest <= np.iinfo(kind).max)
+    text = json.dumps(words, sort_keys=True).encode()
+    return {_WORDS: np.frombuffer(text, np.uint8), _COUNTS: counts.astype(kind)}
+
+
+def _transcript(schema: Schema, arrays: _Arrays, guarantee: Guarantee) -> Transcript:
+    """Read the transcript, and check that its tables fit the schema and its events the guarantee."""
+    try:
+        words = json.loads(arrays[_WORDS].tobytes())
+        counts = arrays[_COUNTS].astype(np.int64)
+        counts.setflags(write=False)
+        sizes = [size for item in words["measurements"] for size in item["sizes"]]
+        ends = itertools.accumulate(sizes, initial=0)
+        pieces = iter([counts[start:end] for start, end in itertools.pairwise(ends)])
+        measurements = tuple(
+            Measurement(
+                mechanism=item["mechanism"],
+                event=event_from_json(item["event"]),
+                values=tuple(itertools.islice(pieces, len(item["sizes"]))),
+                sigmas=tuple(float(sigma) for sigma in item["sigmas"]),
+            )
+            for item in words["measurements"]
+        )
+        budget, tainted = Budget(**words["budget"]), bool(words["tainted"])
+    except (DpsynthError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError("The transcript in the model file cannot be read.") from error
+    transcript = Transcript(schema=schema, budget=budget, measurements=measurements, tainted=tainted)
+    events = [measurement.event for measurement in measurements]
+    if sum(sizes) != len(counts) or list(guarantee.events[len(guarantee.events) - len(events) :]) != events:
+        raise StorageError("The transcript in the model file is not the one of its guarantee.")
+    measured_tables(transcript)
+    return transcript

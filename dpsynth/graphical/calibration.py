@@ -128,14 +128,13 @@ def marginal(tree: JunctionTree, beliefs: Beliefs, nodes: Sequence[int]) -> Floa
 
 
 def conditioned(
-    tree: JunctionTree, beliefs: Sequence[FloatArray], given: Mapping[int, int]
+    tree: JunctionTree, beliefs: Sequence[FloatArray], given: Mapping[int, FloatArray]
 ) -> Beliefs | None:
-    """The distribution given codes of some nodes, with the sum one; None if they have no probability."""
+    """The distribution given a weight for each code of some nodes; its sum is one. None if it has none."""
     factors = [np.array(belief, np.float64) for belief in beliefs]
-    for clique, nodes in enumerate(tree.cliques):
-        for node in set(nodes) & set(given):
-            allowed = (np.arange(tree.sizes[node]) == given[node]).astype(np.float64)
-            factors[clique] *= spread(allowed, (node,), nodes)
+    for node, weights in given.items():
+        home = tree.home((node,)) or 0
+        factors[home] *= spread(weights, (node,), tree.cliques[home])
     for child, separator in enumerate(tree.separators):
         if child:  # beliefs over separators: the product of these ratios is the distribution
             own = sum_to(beliefs[child], tree.cliques[child], separator)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from dpsynth.graphical.junction_tree import Edge
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.sampling import Codes, deal, grouped_order
 
-__all__ = ["expand"]
+__all__ = ["Expansion"]
 
 _MOST_CELLS = 4_000_000
 """Of the tables that codes are polished to: 64 megabytes with what is counted beside them."""
@@ -20,66 +21,149 @@ _MOST_CELLS = 4_000_000
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def expand(
-    drawn: Codes,
-    buckets: Sequence[IndexArray],
-    details: Sequence[FloatArray],
-    targets: Mapping[Edge, FloatArray],
-    rng: np.random.Generator,
-    *,
-    rounds: int,
-) -> Codes:
-    """Codes for rows of buckets.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Expansion:
+    """What is inside the buckets of the columns.
 
-    Inside a bucket the codes of a column are independent of everything else. Dealt at random, they would
-    differ from that by sampling noise; codes are exchanged between rows of one bucket until the counts of
-    pairs of codes are close to what independence says.
-
-    Args:
-        drawn: Buckets, one row for each record.
+    Attributes:
         buckets: For each column the bucket of each code.
         details: For each column the probability of each code within its bucket.
-        targets: Wanted counts of pairs of columns, over buckets.
-        rng: Source of the draws.
-        rounds: Effort of the exchanges, as in `polish`.
+        fine: For each column a finer bucket of each code, none of which spans two buckets.
+        refined: Probabilities of some pairs over the finer buckets. All other pairs are independent
+            inside a combination of buckets.
     """
-    sizes = [len(own) for own in buckets]
-    numbers = [int(own.max()) + 1 for own in buckets]
-    finest = _finest(sizes, numbers, targets)
-    codes = np.empty_like(drawn)
-    for node, (own, detail) in enumerate(zip(buckets, details, strict=True)):
-        codes[:, node] = _dealt(drawn[:, node], own, detail, rng)
-    fine = [size <= finest for size in sizes]
-    shapes = [size if chosen else number for chosen, size, number in zip(fine, sizes, numbers, strict=True)]
-    measured = {node for pair in targets for node in pair}
-    exchanging = {node: buckets[node] for node in measured if fine[node] and sizes[node] > numbers[node]}
-    if exchanging:
-        shown = np.where(fine, codes, drawn).astype(np.int32)
 
-        def spread(table: FloatArray, node: int) -> FloatArray:
-            """The rows of `table`, over codes where the column shows them."""
-            return table[buckets[node]] * details[node][:, None] if fine[node] else table
+    buckets: tuple[IndexArray, ...]
+    details: tuple[FloatArray, ...]
+    fine: tuple[IndexArray, ...]
+    refined: Mapping[Edge, FloatArray]
 
-        wanted = {(i, j): spread(spread(table, i).T, j).T for (i, j), table in targets.items()}
-        polish(shown, shapes, wanted, rng, rounds=rounds, within=exchanging)
-        codes[:, fine] = shown[:, fine]
-    return codes
+    def expand(
+        self, drawn: Codes, targets: Mapping[Edge, FloatArray], rng: np.random.Generator, *, rounds: int
+    ) -> Codes:
+        """Codes for rows of buckets.
+
+        Codes that are dealt at random differ from their pair probabilities by sampling noise; they are
+        exchanged between rows of one bucket until the counts of pairs of codes are as they should be.
+
+        Args:
+            drawn: Buckets, one row for each record.
+            targets: Wanted counts of pairs of columns, over buckets.
+            rng: Source of the draws.
+            rounds: Effort of the exchanges, as in `polish`.
+        """
+        shown = self._shown(targets)
+        levels = {
+            node: _Level.of(shown[node], self.buckets[node], detail)
+            for node, detail in enumerate(self.details)
+        }
+        measured = {node for pair in targets for node in pair}
+        exchanging = {node: levels[node].parents for node in measured if levels[node].finer}
+        cells = np.empty_like(drawn)
+        for node, level in levels.items():
+            cells[:, node] = _dealt(drawn[:, node], level.parents, level.shares, rng)
+        if exchanging:
+            wanted = {pair: self._wanted(pair, table, levels) for pair, table in targets.items()}
+            sizes = [len(level.parents) for level in levels.values()]
+            polish(cells, sizes, wanted, rng, rounds=rounds, within=exchanging)
+        for node, level in levels.items():
+            if len(level.inside) > len(level.parents):
+                cells[:, node] = _dealt(cells[:, node], shown[node], level.inside, rng)
+        return cells
+
+    def pair(self, pair: Edge, table: FloatArray) -> FloatArray:
+        """The counts of a pair over codes, from its counts over buckets."""
+        levels = {
+            node: _Level.of(np.arange(len(self.buckets[node])), self.buckets[node], self.details[node])
+            for node in pair
+        }
+        return self._wanted(pair, table, levels)
+
+    def _shown(self, targets: Mapping[Edge, FloatArray]) -> list[IndexArray]:
+        """For each column the grouping of its codes on which pairs are matched: codes as long as they fit."""
+        sizes = [len(own) for own in self.buckets]
+        merged = [int(own.max()) + 1 for own in self.fine]
+
+        def cells(limit: int) -> int:
+            shape = [size if size <= limit else less for size, less in zip(sizes, merged, strict=True)]
+            return sum(shape[i] * shape[j] for i, j in targets)
+
+        finest = max((size for size in set(sizes) if cells(size) <= _MOST_CELLS), default=0)
+        return [
+            np.arange(size) if size <= finest else own for size, own in zip(sizes, self.fine, strict=True)
+        ]
+
+    def _wanted(self, pair: Edge, table: FloatArray, levels: Mapping[int, _Level]) -> FloatArray:
+        """The counts of a pair on its levels, from its counts over buckets."""
+        left, right = (levels[node] for node in pair)
+        if pair not in self.refined:
+            return left.spread(right.spread(table.T).T)
+        finer = self.refined[pair]
+        inner = [_Level.of(self.fine[node], self.buckets[node], self.details[node]) for node in pair]
+        sums = np.zeros(table.shape)
+        np.add.at(sums, np.ix_(inner[0].parents, inner[1].parents), finer)
+        plain = inner[0].spread(inner[1].spread(table.T).T)
+        scale = np.divide(table, sums, out=np.zeros(table.shape), where=sums > 0)
+        places = np.ix_(inner[0].parents, inner[1].parents)
+        matched = np.where(sums[places] > 0, finer * scale[places], plain)
+        outer = [
+            _Level.of(level.groups, self.fine[node], _within(self.fine[node], self.details[node]))
+            for node, level in zip(pair, (left, right), strict=True)
+        ]
+        return outer[0].spread(outer[1].spread(matched.T).T)
 
 
-def _finest(sizes: Sequence[int], numbers: Sequence[int], targets: Mapping[Edge, FloatArray]) -> int:
-    """The largest size up to which columns can show their codes; larger ones show their buckets."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Level:
+    """A grouping of the codes of a column that is finer than its buckets, or the same.
 
-    def cells(limit: int) -> int:
-        shown = [size if size <= limit else number for size, number in zip(sizes, numbers, strict=True)]
-        return sum(shown[i] * shown[j] for i, j in targets)
+    Attributes:
+        groups: The group of each code.
+        parents: The bucket of each group.
+        shares: The probability of each group within its bucket.
+        inside: The probability of each code within its group.
+    """
 
-    return max((size for size in set(sizes) if cells(size) <= _MOST_CELLS), default=0)
+    groups: IndexArray
+    parents: IndexArray
+    shares: FloatArray
+    inside: FloatArray
+
+    @classmethod
+    def of(cls, groups: IndexArray, buckets: IndexArray, detail: FloatArray) -> _Level:
+        """From the probability of each code within its bucket."""
+        _, first = np.unique(groups, return_index=True)
+        shares = np.bincount(groups, weights=detail).astype(np.float64)
+        return cls(
+            groups=groups,
+            parents=buckets[first],
+            shares=shares,
+            inside=_within(groups, detail),
+        )
+
+    @property
+    def finer(self) -> bool:
+        """Whether some bucket has several groups."""
+        return len(self.parents) > int(self.parents.max()) + 1
+
+    def spread(self, table: FloatArray) -> FloatArray:
+        """Divide the rows of a table over buckets among the groups."""
+        return table[self.parents] * self.shares[:, None]
 
 
-def _dealt(drawn: Codes, buckets: IndexArray, detail: FloatArray, rng: np.random.Generator) -> Codes:
-    """A code for each bucket, in random order inside the bucket."""
-    inside = np.arange(int(buckets.max()) + 1)[:, None] == buckets
+def _within(groups: IndexArray, detail: FloatArray) -> FloatArray:
+    """The probability of each code within its group; even where its group has none."""
+    sums = np.bincount(groups, weights=detail)[groups]
+    sizes = np.bincount(groups)[groups]
+    return np.where(sums > 0, detail / np.where(sums > 0, sums, 1.0), 1.0 / sizes)
+
+
+def _dealt(
+    drawn: np.ndarray[Any, Any], parents: IndexArray, shares: FloatArray, rng: np.random.Generator
+) -> Codes:
+    """A part for each whole, in random order inside it; `parents` has the whole of each part."""
+    inside = np.arange(int(parents.max()) + 1)[:, None] == parents
     counts = np.bincount(drawn, minlength=len(inside))
     codes = np.empty(len(drawn), np.int32)
-    codes[grouped_order(drawn, rng)] = deal(inside * detail, counts, rng)
+    codes[grouped_order(drawn, rng)] = deal(inside * shares, counts, rng)
     return codes

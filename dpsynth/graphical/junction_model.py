@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.errors import StorageError
 from dpsynth.graphical.calibration import conditioned, sum_to
+from dpsynth.graphical.completion import FREE, PRESENT, completed, present_codes, records
+from dpsynth.graphical.conditionals import chain_of_tree, needed
 from dpsynth.graphical.consistency import FloatArray
-from dpsynth.graphical.expansion import expand
+from dpsynth.graphical.elimination import chain_marginal, eliminated, expanded, nodes_of
+from dpsynth.graphical.evidence import Given, evidence_weights, impossible
+from dpsynth.graphical.expansion import Expansion
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.sampling import Codes, deal, grouped_order
@@ -20,7 +24,7 @@ from dpsynth.schema.schema import Schema
 __all__ = ["JunctionModel"]
 
 _ROUNDS = 6
-_TINY = float(np.finfo(np.float64).tiny)
+_TINY = 1e-12  # a bucket whose codes but "missing" are never drawn can still be asked for one of them
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -39,6 +43,8 @@ class JunctionModel:
         classes: The column within whose buckets pairs were fitted; None if in all rows together.
         targets: Probabilities of pairs of columns that sampled rows are polished to, in each class: three
             axes, the classes first (one of them if there are none).
+        fine: For each column a finer bucket of each code; nothing stands for the buckets themselves.
+        refined: Probabilities of pairs over the finer buckets, where they are known.
     """
 
     name: ClassVar[str] = "junction-tree"
@@ -50,35 +56,84 @@ class JunctionModel:
     buckets: tuple[np.ndarray[Any, Any], ...]
     details: tuple[FloatArray, ...]
     targets: Mapping[Edge, FloatArray]
+    fine: tuple[np.ndarray[Any, Any], ...] = ()
+    refined: Mapping[Edge, FloatArray] = field(default_factory=dict)
     classes: int | None = None
 
     def __post_init__(self) -> None:
-        for array in (*self.beliefs, *self.buckets, *self.details, *self.targets.values()):
+        object.__setattr__(self, "fine", self.fine or self.buckets)
+        tables = (*self.beliefs, *self.targets.values(), *self.refined.values())
+        for array in (*tables, *self.buckets, *self.details, *self.fine):
             array.setflags(write=False)
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+        self, rows: int, rng: np.random.Generator, given: Given | None = None
     ) -> dict[str, Codes]:
-        """Draw `rows` records; `given` fixes codes and conditions the buckets of all others on theirs."""
-        names = self.schema.domain.columns
-        fixed = {names.index(name): code for name, code in (given or {}).items()}
-        beliefs = self._conditioned(fixed) if fixed else self.beliefs
-        drawn = _sample_buckets(self.tree, beliefs, rows, rng)
-        expanded = np.empty_like(drawn)
-        for chosen, wanted in self._wanted(drawn, polished=not fixed):
+        """Draw `rows` records; `given` says which codes columns may have, all else follows."""
+        known = self._known(given or {})
+        if known:
+            drawn = _sample_buckets(self.tree, self._conditioned(given or {}, known), rows, rng)
+            details = [known.get(node, detail) for node, detail in enumerate(self.details)]
+            return {
+                name: _expanded(drawn[:, node], self.buckets[node], details[node], rng)
+                for node, name in enumerate(self.schema.domain.columns)
+            }
+        drawn = _sample_buckets(self.tree, self.beliefs, rows, rng)
+        codes = np.empty_like(drawn)
+        for chosen, wanted in self._wanted(drawn):
             part = drawn[chosen]
             polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
-            expanded[chosen] = expand(part, self.buckets, self.details, wanted, rng, rounds=_ROUNDS)
-        codes = {name: expanded[:, node] for node, name in enumerate(names)}
-        for node, code in fixed.items():
-            codes[names[node]][:] = code
-        return codes
+            codes[chosen] = self._inside.expand(part, wanted, rng, rounds=_ROUNDS)
+        return {name: codes[:, node] for node, name in enumerate(self.schema.domain.columns)}
 
-    def _wanted(
-        self, drawn: Codes, *, polished: bool
-    ) -> Iterator[tuple[np.ndarray[Any, Any], dict[Edge, FloatArray]]]:
+    def marginal(self, columns: Sequence[str]) -> FloatArray:
+        """The probabilities of any columns over their codes, axes in the order of `columns`.
+
+        A pair that was measured is what rows are polished to; all else is exact in the tree.
+
+        Raises:
+            ConfigurationError: No different modelled columns, or a table that is too large.
+        """
+        nodes = nodes_of(columns, self.schema.domain)
+        if len(nodes) == 2 and tuple(sorted(nodes)) in self.targets:
+            left, right = sorted(nodes)
+            pair = self._inside.pair((left, right), self.targets[left, right].sum(axis=0))
+            return pair if nodes[0] == left else pair.T
+        coarse = chain_marginal(chain_of_tree(self.tree, self.beliefs), nodes)
+        return expanded(coarse, [self.buckets[i] for i in nodes], [self.details[i] for i in nodes])
+
+    def probability(self, given: Given) -> float:
+        """The share of records that have the codes `given`; with weights, their mean product."""
+        known = {node: self._in_buckets(node, weights) for node, weights in self._known(given).items()}
+        chain = needed(chain_of_tree(self.tree, self.beliefs), known)
+        factors = [(conditional.nodes, conditional.table) for conditional in chain]
+        return float(eliminated([*factors, *(((node,), weights) for node, weights in known.items())], ()))
+
+    def complete_codes(
+        self, rows: int, known: Mapping[str, Codes], rng: np.random.Generator
+    ) -> dict[str, Codes]:
+        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing"."""
+        given, allowed = records(self.schema, rows, known), present_codes(self.schema)
+        coarse = np.full((rows, len(self.tree.sizes)), FREE, np.int64)
+        for node, codes in enumerate(given.T):
+            coarse[:, node] = np.where(codes < 0, codes, self.buckets[node][codes])
+        details = [(detail + _TINY) * allowed[node] for node, detail in enumerate(self.details)]
+        present = {node: self._in_buckets(node, detail) for node, detail in enumerate(details)}
+        drawn = completed(chain_of_tree(self.tree, self.beliefs), coarse, present, rng)
+        for node, codes in enumerate(given.T):
+            for kind, shares in ((FREE, self.details[node]), (PRESENT, details[node])):
+                places = np.flatnonzero(codes == kind)
+                codes[places] = _expanded(drawn[places, node], self.buckets[node], shares, rng)
+        return dict(zip(self.schema.domain.columns, given.T.astype(np.int32), strict=True))
+
+    @property
+    def _inside(self) -> Expansion:
+        """What is inside the buckets."""
+        return Expansion(buckets=self.buckets, details=self.details, fine=self.fine, refined=self.refined)
+
+    def _wanted(self, drawn: Codes) -> Iterator[tuple[np.ndarray[Any, Any], dict[Edge, FloatArray]]]:
         """The rows of each class with the pair counts that they should have."""
-        if not polished or not self.targets:
+        if not self.targets:
             yield np.arange(len(drawn)), {}
             return
         number = len(next(iter(self.targets.values())))
@@ -101,12 +156,15 @@ class JunctionModel:
             "parents": list(self.tree.parents),
             "targets": [list(pair) for pair in self.targets],
             "classes": self.classes,
+            "refined": [list(pair) for pair in self.refined],
         }
         parts: dict[str, tuple[np.ndarray[Any, Any], ...]] = {
             "belief": self.beliefs,
             "buckets": self.buckets,
             "detail": self.details,
             "target": tuple(self.targets.values()),
+            "fine": self.fine,
+            "refined": tuple(self.refined.values()),
         }
         return header, {
             f"{part}.{i}": array for part, arrays in parts.items() for i, array in enumerate(arrays)
@@ -136,6 +194,11 @@ class JunctionModel:
                 (int(left), int(right)): np.asarray(arrays[f"target.{i}"], np.float64)
                 for i, (left, right) in enumerate(header["targets"])
             }
+            fine = tuple(np.asarray(arrays[f"fine.{i}"], np.int64) for i in range(len(sizes)))
+            refined = {
+                (int(left), int(right)): np.asarray(arrays[f"refined.{i}"], np.float64)
+                for i, (left, right) in enumerate(header["refined"])
+            }
             classes = None if header["classes"] is None else int(header["classes"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved junction tree lacks a field or a table.") from error
@@ -149,6 +212,8 @@ class JunctionModel:
             or not all(_probabilities(t, tree.shape(c)) for c, t in zip(tree.cliques, beliefs, strict=True))
             or not all(_probabilities(t, (layers, *tree.shape(pair))) for pair, t in targets.items())
             or not all(_expansion(bucket, detail, size) for bucket, detail, size in coded)
+            or not all(_refinement(*groups) for groups in zip(fine, buckets, strict=True))
+            or not all(_probabilities(t, _shape(fine, pair)) for pair, t in refined.items())
         ):
             raise StorageError("The tables of the saved junction tree do not fit its schema.")
         return cls(
@@ -160,18 +225,38 @@ class JunctionModel:
             details=details,
             classes=classes,
             targets=targets,
+            fine=fine,
+            refined=refined,
         )
 
-    def _conditioned(self, fixed: Mapping[int, int]) -> tuple[FloatArray, ...]:
-        possible = all(self.details[node][code] > 0 for node, code in fixed.items())
-        buckets = {node: int(self.buckets[node][code]) for node, code in fixed.items()}
-        beliefs = conditioned(self.tree, self.beliefs, buckets) if possible else None
+    def _known(self, given: Given) -> dict[int, FloatArray]:
+        """For each column of `given` what its details become: each code counts by its weight."""
+        names = self.schema.domain.columns
+        weights = evidence_weights(self.schema.domain, given)
+        return {names.index(name): self.details[names.index(name)] * each for name, each in weights.items()}
+
+    def _in_buckets(self, node: int, details: FloatArray) -> FloatArray:
+        sums = np.bincount(self.buckets[node], weights=details, minlength=self.tree.sizes[node])
+        return sums.astype(np.float64)
+
+    def _conditioned(self, given: Given, known: Mapping[int, FloatArray]) -> tuple[FloatArray, ...]:
+        weights = {node: self._in_buckets(node, details) for node, details in known.items()}
+        beliefs = conditioned(self.tree, self.beliefs, weights)
         if beliefs is None:
-            names = sorted(self.schema.domain.columns[node] for node in fixed)
-            raise ConfigurationError(
-                f"The model holds no records with these values of {names} together. Fix fewer columns."
-            )
+            raise impossible(given)
         return tuple(beliefs)
+
+
+def _expanded(
+    drawn: np.ndarray[Any, Any], buckets: np.ndarray[Any, Any], details: FloatArray, rng: np.random.Generator
+) -> Codes:
+    """A code for each bucket in `drawn`, in random order inside the bucket."""
+    inside = (np.arange(buckets.max() + 1)[:, None] == buckets) * details
+    sums = inside.sum(axis=1, keepdims=True)
+    shares = np.where(sums > 0, inside / np.where(sums > 0, sums, 1.0), 1 / len(buckets))
+    codes = np.empty(len(drawn), np.int32)
+    codes[grouped_order(drawn, rng)] = deal(shares, np.bincount(drawn, minlength=len(shares)), rng)
+    return codes
 
 
 def _sample_buckets(
@@ -225,3 +310,14 @@ def _expansion(buckets: np.ndarray[Any, Any], detail: FloatArray, size: int) -> 
     if not (np.isfinite(detail).all() and (detail >= 0).all()):
         return False
     return np.allclose(np.bincount(buckets, weights=detail), 1.0, atol=1e-6)
+
+
+def _refinement(fine: np.ndarray[Any, Any], buckets: np.ndarray[Any, Any]) -> bool:
+    """Whether the finer buckets are numbered from 0 without gaps, and none spans two buckets."""
+    if fine.shape != buckets.shape or fine.min() < 0 or len(np.unique(fine)) != fine.max() + 1:
+        return False
+    return bool(np.unique(np.stack([fine, buckets]), axis=1).shape[1] == fine.max() + 1)
+
+
+def _shape(fine: Sequence[np.ndarray[Any, Any]], pair: Edge) -> tuple[int, ...]:
+    return tuple(int(fine[node].max()) + 1 for node in pair)

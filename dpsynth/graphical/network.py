@@ -15,7 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.graphical.completion import completed, present_codes, records
+from dpsynth.graphical.conditionals import Conditional, chain_of_network
 from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.elimination import chain_marginal, nodes_of
+from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.sampling import Codes, sample_network
 from dpsynth.schema.schema import Schema
 
@@ -52,17 +56,17 @@ class BayesianNetwork:
             table.setflags(write=False)
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+        self, rows: int, rng: np.random.Generator, given: Given | None = None
     ) -> dict[str, Codes]:
-        """Draw `rows` records; `given` fixes codes and conditions all other columns on them exactly."""
+        """Draw `rows` records; `given` says which codes columns may have, all else follows exactly."""
         network = self.condition(given) if given else self
         return sample_network(network.order, network.tables, rows, rng)
 
-    def probability(self, given: Mapping[str, int]) -> float:
-        """The share of records that have the codes `given`."""
+    def probability(self, given: Given) -> float:
+        """The share of records that have the codes `given`; with weights, their mean product."""
         return float(self._upward(given)[1])
 
-    def condition(self, given: Mapping[str, int]) -> BayesianNetwork:
+    def condition(self, given: Given) -> BayesianNetwork:
         """The exact conditional distribution, again as a network (one upward pass of messages).
 
         Raises:
@@ -70,29 +74,25 @@ class BayesianNetwork:
         """
         weighted, probability = self._upward(given)
         if probability <= 0:
-            raise ConfigurationError(
-                f"The model holds no records with these values of {sorted(given)} together. "
-                "Fix fewer columns."
-            )
+            raise impossible(given)
         tables = {name: _to_shares(table, self.tables[name]) for name, table in weighted.items()}
         return BayesianNetwork(schema=self.schema, total=self.total, order=self.order, tables=tables)
 
     def marginal(self, columns: Sequence[str]) -> FloatArray:
-        """The exact probabilities of one column or of a pair, axes in the order of `columns`.
+        """The exact probabilities of any columns over their codes, axes in the order of `columns`.
 
         Raises:
-            ConfigurationError: Other than one or two different modelled columns.
+            ConfigurationError: No different modelled columns, or a table that is too large.
         """
-        if not 1 <= len(set(columns)) == len(columns) <= 2 or not set(columns) <= set(self.tables):
-            raise ConfigurationError(f"Expected one or two different modelled columns, got {list(columns)}.")
-        if len(columns) == 1:
-            return self._columns()[columns[0]]
-        first, second = columns
-        shares = self.marginal([first])
-        rows = np.zeros((len(shares), self.tables[second].shape[-1]))
-        for code in np.flatnonzero(shares):
-            rows[code] = shares[code] * self.condition({first: int(code)}).marginal([second])
-        return rows
+        return chain_marginal(self._chain(), nodes_of(columns, self.schema.domain))
+
+    def complete_codes(
+        self, rows: int, known: Mapping[str, Codes], rng: np.random.Generator
+    ) -> dict[str, Codes]:
+        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing"."""
+        given = records(self.schema, rows, known)
+        drawn = completed(self._chain(), given, present_codes(self.schema), rng)
+        return dict(zip(self.schema.domain.columns, drawn.T.astype(np.int32), strict=True))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Header and arrays; every shape follows from the schema and the order."""
@@ -126,25 +126,13 @@ class BayesianNetwork:
             _require_distributions(name, tables[name], domain.shape((*parents, name)))
         return cls(schema=schema, total=total, order=order, tables=tables)
 
-    def _columns(self) -> dict[str, FloatArray]:
-        """The distribution of each column: families are joined from the roots on."""
-        families: dict[str, FloatArray] = {}
-        parents_of = dict(self.order)
-        for name, parents in self.order:
-            above = np.ones(())
-            if parents:
-                last = parents[-1]
-                axes = tuple(i for i, other in enumerate(parents_of[last]) if other not in parents)
-                above = families[last].sum(axis=axes)
-            families[name] = above[..., None] * self.tables[name]
-        return {name: table.sum(axis=tuple(range(table.ndim - 1))) for name, table in families.items()}
+    def _chain(self) -> list[Conditional]:
+        return chain_of_network(self.schema.domain.columns, self.order, self.tables)
 
-    def _upward(self, given: Mapping[str, int]) -> tuple[dict[str, FloatArray], float]:
+    def _upward(self, given: Given) -> tuple[dict[str, FloatArray], float]:
         """Each table times the probability of the evidence at and below it, and that of all evidence."""
-        weighted = {
-            name: self.tables[name] * _indicator(self.tables[name].shape[-1], given.get(name))
-            for name, _ in self.order
-        }
+        known = evidence_weights(self.schema.domain, given)
+        weighted = {name: self.tables[name] * known.get(name, 1.0) for name, _ in self.order}
         probability = 1.0
         parents_of = dict(self.order)
         for name, parents in reversed(self.order):
@@ -176,10 +164,6 @@ def share_a_table(order: Sequence[tuple[str, tuple[str, ...]]]) -> bool:
             return False
         place[name], parents_of[name] = len(place), parents
     return True
-
-
-def _indicator(size: int, code: int | None) -> FloatArray:
-    return np.ones(size) if code is None else (np.arange(size) == code).astype(np.float64)
 
 
 def _to_shares(weighted: FloatArray, otherwise: FloatArray) -> FloatArray:

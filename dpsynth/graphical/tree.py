@@ -8,8 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.errors import StorageError
+from dpsynth.graphical.completion import completed, present_codes, records
+from dpsynth.graphical.conditionals import Conditional, chain_of_network
 from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.elimination import chain_marginal, nodes_of
+from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.sampling import Codes, sample_tree
 from dpsynth.schema.schema import Schema
 
@@ -68,17 +72,17 @@ class TreeModel:
         return cls(schema=schema, total=total, order=order, tables=tables)
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+        self, rows: int, rng: np.random.Generator, given: Given | None = None
     ) -> dict[str, Codes]:
-        """Draw `rows` records; `given` fixes codes and conditions all other columns on them exactly."""
+        """Draw `rows` records; `given` says which codes columns may have, all else follows exactly."""
         tree = self.condition(given) if given else self
         return sample_tree(tree.order, tree.tables, rows, rng)
 
-    def probability(self, given: Mapping[str, int]) -> float:
-        """The share of records that have the codes `given`."""
+    def probability(self, given: Given) -> float:
+        """The share of records that have the codes `given`; with weights, their mean product."""
         return float(self._upward(given)[1])
 
-    def condition(self, given: Mapping[str, int]) -> TreeModel:
+    def condition(self, given: Given) -> TreeModel:
         """The exact conditional distribution, again as a tree (one upward pass of messages).
 
         Raises:
@@ -86,10 +90,7 @@ class TreeModel:
         """
         weights, probability = self._upward(given)
         if probability <= 0:
-            raise ConfigurationError(
-                f"The model holds no records with these values of {sorted(given)} together. "
-                "Fix fewer columns."
-            )
+            raise impossible(given)
         tables = {}
         for name, parent in self.order:
             joint = self.tables[name] * weights[name]
@@ -97,24 +98,20 @@ class TreeModel:
         return TreeModel(schema=self.schema, total=self.total, order=self.order, tables=tables)
 
     def marginal(self, columns: Sequence[str]) -> FloatArray:
-        """The exact probabilities of one column or of a pair, axes in the order of `columns`.
+        """The exact probabilities of any columns over their codes, axes in the order of `columns`.
 
         Raises:
-            ConfigurationError: Other than one or two different modelled columns.
+            ConfigurationError: No different modelled columns, or a table that is too large.
         """
-        if not 1 <= len(set(columns)) == len(columns) <= 2 or not set(columns) <= set(self.tables):
-            raise ConfigurationError(f"Expected one or two different modelled columns, got {list(columns)}.")
-        parents = dict(self.order)
-        if len(columns) == 1:
-            return self._column(columns[0], parents)
-        left, right = (_ancestry(name, parents) for name in columns)
-        shared = next((name for name in left if name in right), None)
-        if shared is None:
-            return np.outer(self._column(columns[0], parents), self._column(columns[1], parents))
-        top = self._column(shared, parents)
-        ways = [self._along(path[: path.index(shared)], len(top)) for path in (left, right)]
-        joint: FloatArray = (ways[0].T * top) @ ways[1]
-        return joint
+        return chain_marginal(self._chain(), nodes_of(columns, self.schema.domain))
+
+    def complete_codes(
+        self, rows: int, known: Mapping[str, Codes], rng: np.random.Generator
+    ) -> dict[str, Codes]:
+        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing"."""
+        given = records(self.schema, rows, known)
+        drawn = completed(self._chain(), given, present_codes(self.schema), rng)
+        return dict(zip(self.schema.domain.columns, drawn.T.astype(np.int32), strict=True))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Header and arrays; every shape follows from the schema and the tree."""
@@ -149,23 +146,14 @@ class TreeModel:
             seen[name] = sizes[name]
         return cls(schema=schema, total=total, order=order, tables=tables)
 
-    def _column(self, name: str, parents: Mapping[str, str | None]) -> FloatArray:
-        path = _ancestry(name, parents)
-        share = self.tables[path[-1]]
-        for step in path[-2::-1]:
-            share = share @ self.tables[step]
-        return share
+    def _chain(self) -> list[Conditional]:
+        order = [(name, () if parent is None else (parent,)) for name, parent in self.order]
+        return chain_of_network(self.schema.domain.columns, order, self.tables)
 
-    def _along(self, path: Sequence[str], size: int) -> FloatArray:
-        """P(path[0] | the parent of path[-1]), a column of `size` codes."""
-        way = np.eye(size)
-        for step in reversed(path):
-            way = way @ self.tables[step]
-        return way
-
-    def _upward(self, given: Mapping[str, int]) -> tuple[dict[str, FloatArray], float]:
+    def _upward(self, given: Given) -> tuple[dict[str, FloatArray], float]:
         """For each column the probability of the evidence at and below it, and of all evidence."""
-        weights = {name: _indicator(self.tables[name].shape[-1], given.get(name)) for name, _ in self.order}
+        known = evidence_weights(self.schema.domain, given)
+        weights = {name: known.get(name, np.ones(self.tables[name].shape[-1])) for name, _ in self.order}
         probability = 1.0
         for name, parent in reversed(self.order):
             message = self.tables[name] @ weights[name]
@@ -174,19 +162,6 @@ class TreeModel:
             else:
                 weights[parent] = weights[parent] * message
         return weights, probability
-
-
-def _indicator(size: int, code: int | None) -> FloatArray:
-    return np.ones(size) if code is None else (np.arange(size) == code).astype(np.float64)
-
-
-def _ancestry(name: str, parents: Mapping[str, str | None]) -> list[str]:
-    path: list[str] = []
-    step: str | None = name
-    while step is not None:
-        path.append(step)
-        step = parents[step]
-    return path
 
 
 def _shares(counts: FloatArray) -> FloatArray:

@@ -43,8 +43,8 @@ def noisy_answers(
 ) -> tuple[IntArray, ...]:
     """The exact answer of each query plus fresh noise on every cell, observed or not (pitfall P05)."""
     answers = []
-    for query, scale in zip(queries, scales, strict=True):
-        exact = query.evaluate(table)
+    counts = table.counts_of([query.counted for query in queries])
+    for exact, scale in zip(counts, scales, strict=True):
         noisy = exact + draw(scale, exact.size)
         noisy.setflags(write=False)
         answers.append(noisy)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from dpsynth.mechanisms.encoded import EncodedTable
     from dpsynth.privacy.events import Event
     from dpsynth.privacy.unit import Unit
     from dpsynth.schema.layout import Domain
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Json = dict[str, Any]
+
+CodedColumn = tuple[str, tuple[int, ...] | None]
+"""A column with the bucket of each of its codes; None leaves the codes as they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +29,7 @@ class Sensitivity:
 
 
 class Query(Protocol):
-    """An integer-valued question about the encoded table."""
+    """An integer-valued question about the encoded table: a table of counts."""
 
     def sensitivity(self, unit: Unit) -> Sensitivity:
         """The largest change between neighbours under `unit`; needs no data."""
@@ -37,8 +39,9 @@ class Query(Protocol):
         """The query as plain public JSON: equal descriptions mean equal queries."""
         ...
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact answer. Called by mechanisms only."""
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """The columns whose combinations are counted: what `EncodedTable.counts_of` is asked."""
         ...
 
 

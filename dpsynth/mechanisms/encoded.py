@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from dpsynth.errors import DataError, RawAccessError
+from dpsynth.mechanisms._counting import Group, Kept, Pass, cells, joint_counts, plan_passes, summed_out
 from dpsynth.mechanisms.base import IntArray
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ __all__ = ["ROWS_LIMIT", "EncodedTable"]
 
 ROWS_LIMIT = 2**32  # lets scores promise, without looking, that they fit 64 bits
 
-_CACHE_BYTES = 64 * 2**20
+_COUNT_BYTES = 64 * 2**20
+_CODE_BYTES = 256 * 2**20
+_THREADS = 2
 
 
 class EncodedTable:
@@ -31,11 +35,12 @@ class EncodedTable:
         rows: How many rows there are. Private, like everything but `domain`.
 
     Privacy: a table releases nothing. It has no length, no iteration, no conversion, no pickling and
-        a representation that shows the domain alone. `codes`, `marginal_counts`, `merged_counts` and
-        `private_rows` give exact answers to mechanisms, which add the noise.
+        a representation that shows the domain alone. `codes`, `counts_of`, `marginal_counts` and
+        `private_rows` give exact answers to mechanisms, which add the noise. Counts and fused codes are
+        remembered, within bounds, as long as the table lives, and never leave it otherwise.
     """
 
-    __slots__ = ("_buckets", "_cache", "_cached_bytes", "_codes", "_rows", "domain")
+    __slots__ = ("_codes", "_counts", "_groups", "_lock", "_rows", "domain")
 
     def __init__(self, domain: Domain, columns: Mapping[str, np.ndarray[Any, Any]], rows: int) -> None:
         if set(columns) != set(domain.columns):
@@ -49,9 +54,9 @@ class EncodedTable:
         self._codes = {
             name: _packed(name, columns[name], domain.size_of(name), rows) for name in domain.columns
         }
-        self._cache: OrderedDict[tuple[Any, ...], IntArray] = OrderedDict()
-        self._cached_bytes = 0
-        self._buckets: dict[str, tuple[tuple[int, ...], np.ndarray[Any, Any]]] = {}
+        self._counts = Kept(_COUNT_BYTES)
+        self._groups = Kept(_CODE_BYTES)
+        self._lock = threading.Lock()
 
     @property
     def private_rows(self) -> int:
@@ -63,50 +68,60 @@ class EncodedTable:
         return self._codes[name]
 
     def marginal_counts(self, columns: tuple[str, ...]) -> IntArray:
-        """Exact counts of every declared combination of codes: flat, C order over `domain.shape(columns)`.
+        """Exact counts of every declared combination of codes: flat, C order over `domain.shape(columns)`."""
+        return self.counts_of([tuple((name, None) for name in columns)])[0]
 
-        Cells that no row has are there, with a zero (pitfall P05). Counts are 64-bit integers, so no
-        order of summation matters and none overflows (pitfall P25).
+    def counts_of(self, marginals: Sequence[Group]) -> list[IntArray]:
+        """Exact counts of every combination of codes, or of buckets of codes, for each marginal.
+
+        Cells that no row has are there, with a zero (pitfall P05). Counts are whole numbers of 64 bits,
+        so no order of summation matters and none overflows (pitfall P25).
+
+        Args:
+            marginals: For each its columns, different ones, each with the bucket of each of its codes
+                (numbered from 0 without gaps), or with None for the codes themselves.
+
+        Returns:
+            For each marginal a read-only array: flat, in C order over its columns.
         """
-        if columns in self._cache:
-            self._cache.move_to_end(columns)
-            return self._cache[columns]
-        first, *others = columns
-        cells = self._codes[first].astype(np.int64)
-        for name in others:
-            cells *= self.domain.size_of(name)
-            cells += self._codes[name]
-        counts = np.bincount(cells, minlength=self.domain.cells(columns)).astype(np.int64, copy=False)
-        counts.setflags(write=False)
-        self._remember(columns, counts)
-        return counts
+        with self._lock:
+            answers = self._counts.find(marginals, self._counted)
+        return [answers[marginal] for marginal in marginals]
 
-    def merged_counts(self, columns: tuple[str, ...], groups: tuple[tuple[int, ...], ...]) -> IntArray:
-        """Exact counts of every combination of buckets; `groups` has the bucket of each code.
+    def _counted(self, marginals: Sequence[Group]) -> Iterable[IntArray]:
+        """Count what is not remembered, in as few passes over the rows as there need be."""
+        columns = dict.fromkeys(column for marginal in marginals for column in marginal)
+        sizes = {(name, groups): self._size(name, groups) for name, groups in columns}
+        groups, passes = plan_passes(marginals, sizes, self._rows)
+        counts: dict[Group, IntArray] = {}
+        with ThreadPoolExecutor(_THREADS) as threads:  # the kernels do not hold the interpreter's lock
+            codes = self._groups.find(groups, lambda lacking: threads.map(self._fused, lacking))
 
-        Each column is merged once for all the tables of a run, so a table costs one fused count.
-        """
-        key = (*columns, groups)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        cells = np.zeros(self._rows, np.int64)
-        for name, group in zip(columns, groups, strict=True):
-            if self._buckets.get(name, ((), cells))[0] != group:  # the last merging of a column is kept
-                self._buckets[name] = group, np.array(group, np.uint16)[self._codes[name]]
-            cells *= max(group) + 1
-            cells += self._buckets[name][1]
-        counts = np.bincount(cells, minlength=math.prod(max(group) + 1 for group in groups))
-        counts = counts.astype(np.int64, copy=False)
-        counts.setflags(write=False)
-        self._remember(key, counts)
-        return counts
+            def walk(one: Pass) -> dict[Group, IntArray]:
+                left, right = (
+                    codes[side] if side in codes else self._fused(side) for side in (one.left, one.right)
+                )
+                joint = joint_counts(left, right, cells(one.right, sizes), cells(one.left + one.right, sizes))
+                return summed_out(joint, one, sizes)
 
-    def _remember(self, columns: tuple[Any, ...], counts: IntArray) -> None:
-        self._cache[columns] = counts
-        self._cached_bytes += counts.nbytes
-        while self._cached_bytes > _CACHE_BYTES:
-            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+            for found in threads.map(walk, passes):
+                counts.update(found)
+        return [counts[marginal] for marginal in marginals]
+
+    def _size(self, name: str, groups: tuple[int, ...] | None) -> int:
+        return self.domain.size_of(name) if groups is None else max(groups) + 1
+
+    def _fused(self, group: Group) -> np.ndarray[Any, Any]:
+        """For each row one code for its combination of codes, in C order over the columns of `group`."""
+        if len(group) == 1 and group[0][1] is None:
+            return self._codes[group[0][0]]
+        step = math.prod(self._size(*column) for column in group)
+        fused = np.zeros(self._rows, np.min_scalar_type(step - 1))
+        for name, groups in group:
+            step //= self._size(name, groups)
+            buckets = np.arange(self.domain.size_of(name)) if groups is None else np.array(groups)
+            fused += (step * buckets).astype(fused.dtype).take(self._codes[name])
+        return fused
 
     def __repr__(self) -> str:
         return f"EncodedTable({self.domain!r}, rows private)"

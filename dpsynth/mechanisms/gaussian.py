@@ -11,6 +11,7 @@ from dpsynth.mechanisms._additive import CountQuery, check_parameters, noisy_ans
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms._outward import norm_up, quotient_up
 from dpsynth.mechanisms.base import Json, Measurement
+from dpsynth.mechanisms.queries import described
 from dpsynth.privacy.events import GaussianEvent
 
 if TYPE_CHECKING:
@@ -59,13 +60,9 @@ class GaussianMechanism:
         return GaussianEvent(mu=norm_up(self.mus) if self.total is None else self.total)
 
     def describe(self) -> Json:
-        """Public JSON."""
-        queries = [query.describe() for query in self.queries]
-        told: Json = {
-            "type": "gaussian-mechanism/1",
-            "queries": queries,
-            "mus": [float(mu) for mu in self.mus],
-        }
+        """Public JSON; each distinct map from codes to buckets once."""
+        told: Json = {"type": "gaussian-mechanism/1", "mus": [float(mu) for mu in self.mus]}
+        told |= described(self.queries)
         return told if self.total is None else {**told, "total": float(self.total)}
 
     def sigmas(self, unit: Unit) -> tuple[float, ...]:

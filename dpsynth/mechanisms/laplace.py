@@ -9,6 +9,7 @@ from dpsynth.mechanisms._additive import CountQuery, check_parameters, noisy_ans
 from dpsynth.mechanisms._noise import check_scale, rounded_laplace
 from dpsynth.mechanisms._outward import quotient_up, sum_up
 from dpsynth.mechanisms.base import Json, Measurement
+from dpsynth.mechanisms.queries import described
 from dpsynth.privacy.events import LaplaceEvent
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ class LaplaceMechanism:
         return LaplaceEvent(epsilon=sum_up(self.epsilons))
 
     def describe(self) -> Json:
-        """Public JSON."""
-        queries, epsilons = [query.describe() for query in self.queries], [float(e) for e in self.epsilons]
-        return {"type": "laplace-mechanism/1", "queries": queries, "epsilons": epsilons}
+        """Public JSON; each distinct map from codes to buckets once."""
+        told: Json = {"type": "laplace-mechanism/1", "epsilons": [float(each) for each in self.epsilons]}
+        return told | described(self.queries)
 
     def scales(self, unit: Unit) -> tuple[float, ...]:
         """For each query the scale of its continuous noise; needs no data."""

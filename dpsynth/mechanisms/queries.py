@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms._outward import norm_up
-from dpsynth.mechanisms.base import IntArray, Json, Sensitivity
+from dpsynth.mechanisms.base import CodedColumn, Json, Sensitivity
 
 if TYPE_CHECKING:
-    from dpsynth.mechanisms.encoded import EncodedTable
     from dpsynth.privacy.unit import Unit
     from dpsynth.schema.layout import Domain
 
@@ -26,7 +23,9 @@ __all__ = [
     "MergedMarginal",
     "Total",
     "check_columns",
+    "described",
     "marginal_sensitivity",
+    "numbered_maps",
 ]
 
 CELLS_LIMIT = 2**27  # one gibibyte of counts
@@ -67,9 +66,10 @@ class Marginal:
         """Refuse, before anything is spent, columns that `domain` lacks and tables beyond memory."""
         check_columns(self.columns, domain)
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact counts. Called by mechanisms only."""
-        return table.marginal_counts(self.columns)
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """What `EncodedTable.counts_of` is asked."""
+        return tuple((name, None) for name in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,10 @@ class MergedMarginal(Marginal):
                 f"Expected one bucket for each code of the columns {list(self.columns)}."
             )
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact counts. Called by mechanisms only."""
-        return table.merged_counts(self.columns, self.groups)
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """What `EncodedTable.counts_of` is asked."""
+        return tuple(zip(self.columns, self.groups, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,27 @@ class Total:
     def check(self, domain: Domain) -> None:
         """Every domain will do."""
 
-    def evaluate(self, table: EncodedTable) -> IntArray:
-        """The exact number. Called by mechanisms only."""
-        return np.array([table.private_rows], dtype=np.int64)
+    @property
+    def counted(self) -> tuple[CodedColumn, ...]:
+        """What `EncodedTable.counts_of` is asked: a marginal of no column has one cell."""
+        return ()
 
 
 QUERIES: tuple[type[Marginal] | type[MergedMarginal] | type[Total], ...] = (Marginal, MergedMarginal, Total)
+
+
+def described(queries: Sequence[Marginal | MergedMarginal | Total]) -> Json:
+    """Some queries as public JSON, with the maps from codes to buckets that they use: see `numbered_maps`."""
+    told: Json = {"queries": [query.describe() for query in queries]}
+    maps = numbered_maps([query.groups if isinstance(query, MergedMarginal) else () for query in queries])
+    return {**told, **maps} if maps["maps"] else told
+
+
+def numbered_maps(groups: Sequence[Sequence[tuple[int, ...]]]) -> Json:
+    """Each distinct map from codes to buckets once, and for each item of `groups` the numbers of its maps."""
+    numbers: dict[tuple[int, ...], int] = {}
+    used = [[numbers.setdefault(group, len(numbers)) for group in item] for item in groups]
+    return {"maps": [list(group) for group in numbers], "groups": used}
 
 
 def marginal_sensitivity(unit: Unit) -> Sensitivity:

@@ -14,7 +14,7 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms._gumbel import EPSILON_LIMIT, choose
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
 from dpsynth.mechanisms.encoded import ROWS_LIMIT
-from dpsynth.mechanisms.queries import Marginal, MergedMarginal, marginal_sensitivity
+from dpsynth.mechanisms.queries import Marginal, MergedMarginal, marginal_sensitivity, numbered_maps
 from dpsynth.privacy.events import ExponentialEvent
 
 if TYPE_CHECKING:
@@ -93,16 +93,17 @@ class MarginalGap:
         return max(self.weights) * int(marginal_sensitivity(unit).l1) << self.bits
 
     def describe(self) -> Json:
-        """Public JSON; estimates by their SHA-256."""
+        """Public JSON; estimates by one SHA-256 together, each distinct map from codes to buckets once."""
         told: Json = {
             "type": "marginal-gap/1",
             "cliques": [list(clique) for clique in self.cliques],
-            "estimates": list(self.digests),
+            "estimates": hashlib.sha256("".join(self.digests).encode()).hexdigest(),
             "bits": self.bits,
             "weights": list(self.weights),
             "penalties": list(self.penalties),
         }
-        return {**told, "queries": [query.describe() for query in self.queries]} if self.groups else told
+        merged = [query.groups for query in self.queries if isinstance(query, MergedMarginal)]
+        return told | numbered_maps(merged) if merged else told
 
     def check(self, domain: Domain) -> None:
         """Refuse, before anything is spent, candidates and estimates that do not fit `domain`."""
@@ -119,9 +120,10 @@ class MarginalGap:
     def evaluate(self, table: EncodedTable) -> IntArray:
         """The exact scores. Called by mechanisms only."""
         scores = np.empty(len(self.cliques), dtype=np.int64)
-        rows = zip(self.queries, self.estimates, self.weights, self.penalties, strict=True)
-        for index, (query, estimate, weight, penalty) in enumerate(rows):
-            gap = np.abs((query.evaluate(table) << self.bits) - estimate).sum(dtype=np.int64)
+        exact = table.counts_of([query.counted for query in self.queries])
+        rows = zip(exact, self.estimates, self.weights, self.penalties, strict=True)
+        for index, (counts, estimate, weight, penalty) in enumerate(rows):
+            gap = np.abs((counts << self.bits) - estimate).sum(dtype=np.int64)
             scores[index] = weight * (int(gap) - penalty)
         return scores
 

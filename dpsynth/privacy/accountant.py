@@ -13,7 +13,7 @@ from dpsynth.errors import ConfigurationError, UnsupportedEventError
 from dpsynth.privacy import gdp, pld, rdp, zcdp
 from dpsynth.privacy._solve import LogDelta, smallest_epsilon
 from dpsynth.privacy.budget import NEEDS_DELTA
-from dpsynth.privacy.composition import Composition, compose, down, up
+from dpsynth.privacy.composition import Composition, compose, down, root_up, up
 from dpsynth.privacy.events import Event, ExponentialEvent, ZCDPEvent
 
 _CONCENTRATED = (ExponentialEvent, ZCDPEvent)  # Rényi orders know nothing more about these
@@ -29,7 +29,7 @@ class Price:
         engine: The engine that proved `epsilon`.
         candidates: The epsilon of every engine that could price the run.
         rho: The run is rho-zCDP; None if that is not known.
-        mu: The run is mu-GDP; None if that is not known.
+        mu: The run is exactly mu-GDP; None if there are other events than Gaussians.
     """
 
     epsilon: float
@@ -67,7 +67,7 @@ def price(events: Sequence[Event], *, delta: float, adaptive: bool = False, thor
             filter, not what happened to be spent: where a run stopped depends on the data.
         delta: In [0, 1).
         adaptive: Whether a parameter was chosen from earlier answers. Then only engines with a
-            filter theorem are asked: zCDP, Gaussians alone, and basic composition (pitfall P16).
+            filter theorem are asked: zCDP, GDP, and basic composition (pitfall P16).
         thorough: Whether to ask also for the privacy loss distribution (seconds, extra `pld`).
 
     Raises:
@@ -104,13 +104,13 @@ def _engines(composition: Composition, *, adaptive: bool) -> dict[str, LogDelta]
     if not composition.protected:
         return {"non-private": lambda _: 0.0}
     engines: dict[str, LogDelta] = {}
-    mu, pure, rho = composition.mu, composition.pure, composition.rho
+    squared_mu, pure, rho = composition.gdp, composition.pure, composition.rho
     if pure is not None and not composition.squared_mu:
         engines["pure"] = partial(_pure_log_delta, up(pure))
-    elif pure == 0:
-        engines["gdp"] = partial(gdp.log_delta, mu)
-    elif pure is not None and not adaptive:
-        engines["gdp+pure"] = partial(_shifted_log_delta, mu, up(pure))
+    if squared_mu:
+        engines["gdp"] = partial(gdp.log_delta, root_up(squared_mu))
+    if pure and composition.squared_mu and not adaptive:
+        engines["gdp+pure"] = partial(_shifted_log_delta, composition.mu, up(pure))
     if rho is not None:
         engines["zcdp"] = partial(zcdp.log_delta, up(rho))
     if not adaptive and not all(isinstance(event, _CONCENTRATED) for event, _ in composition.others):

@@ -26,6 +26,8 @@ from dpsynth.privacy.events import (
     ZCDPEvent,
 )
 
+_PI_UP = Fraction(math.nextafter(math.pi, 4.0))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Composition:
@@ -57,6 +59,12 @@ class Composition:
         """The rho of all events together; None if one has none."""
         others = self._total(event_rho)
         return None if others is None else self.squared_mu / 2 + others
+
+    @property
+    def gdp(self) -> Fraction | None:
+        """The mu² of all events together, as one mu-GDP mechanism; None if one has none."""
+        others = self._total(event_squared_mu)
+        return None if others is None else self.squared_mu + others
 
     @property
     def pure(self) -> Fraction | None:
@@ -128,6 +136,15 @@ def event_rho(event: Event) -> Fraction | None:
     epsilon = event_pure(event)
     share = 8 if isinstance(event, ExponentialEvent) else 2
     return None if epsilon is None else epsilon**2 / share
+
+
+def event_squared_mu(event: Event) -> Fraction | None:
+    """The mu² of an event that is not Gaussian, as a mu-GDP mechanism.
+
+    Bounded range: mu = sqrt(pi/8) epsilon. Its trade-off function is that of logistic noise at distance
+    epsilon; the proof is in docs/explanation/accounting.md. Other epsilon-DP: not asked for so far.
+    """
+    return Fraction(event.epsilon) ** 2 * _PI_UP / 8 if isinstance(event, ExponentialEvent) else None
 
 
 def _sum(parts: Sequence[tuple[Fraction, int]]) -> Fraction:

@@ -62,7 +62,8 @@ class ExponentialEvent(Event):
 
     `epsilon` is the *bounded range* (Durfee and Rogers, 2019): weights exp(epsilon q / (2 Δ)) for a
     score of sensitivity Δ that may move both ways, exp(epsilon q / Δ) for a monotone one (pitfall
-    P40). It implies epsilon-DP and rho = epsilon²/8 (Cesar and Rogers, 2021).
+    P40). It implies epsilon-DP, rho = epsilon²/8 (Cesar and Rogers, 2021) and mu = sqrt(pi/8) epsilon
+    (docs/explanation/accounting.md).
     """
 
     name: ClassVar[str] = "exponential/1"

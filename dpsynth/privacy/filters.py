@@ -117,14 +117,17 @@ class ZCDPFilter(Filter):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GDPFilter(Filter):
-    """Adds up mu² of Gaussians (Smith and Thakurta, 2022; Koskela, Tobaben and Honkela, 2023)."""
+    """Adds up mu² (Smith and Thakurta, 2022; Koskela, Tobaben and Honkela, 2023).
+
+    Each step may be any mechanism that is mu-GDP given the answers before it, not Gaussians only.
+    """
 
     _parameter: ClassVar[str] = "mu"
     _power: ClassVar[int] = 2
     mu: float
 
     def _amount(self, composition: Composition) -> Fraction | None:
-        return None if composition.others else composition.squared_mu
+        return composition.gdp
 
     def _whole(self) -> Event:
         return GaussianEvent(mu=self.mu)

@@ -55,7 +55,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
         progress: Called after each paid step.
 
     Returns:
-        The fitted model with its guarantee. It holds no data.
+        The fitted model with its guarantee and the transcript of its run. It holds no data.
     """
     generator = with_constraints(generator, schema)
     table = PrivateTable.load(source, schema)
@@ -63,7 +63,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
     if discover:
         session.discover(share=discover, cells=cells)
     model = session.run(generator, rng=rng, progress=progress)
-    return FittedModel(model=model, guarantee=session.guarantee())
+    return FittedModel(model=model, guarantee=session.guarantee(), transcript=session.transcript)
 
 
 def synthesize(  # noqa: PLR0913 - the convenience call

@@ -7,7 +7,7 @@ visible in review.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -86,6 +86,7 @@ class _Content:
     raw: dict[str, pd.Series[Any]]
     units: np.ndarray[Any, np.dtype[np.int64]] | None
     missing_values: tuple[str, ...]
+    latest: dict[tuple[ModelledColumn, ...], EncodedTable] = field(default_factory=dict)
 
     def labels(self, column: ModelledColumn) -> LabelledColumn:
         """The canonical texts of one column, for the mechanism that buys its categories."""
@@ -103,6 +104,19 @@ class _Content:
         return EncodedTable(
             domain, {name: codes[kept] for name, codes in coded.items()}, rows=int(kept.sum())
         )
+
+    def table(self, columns: tuple[ModelledColumn, ...]) -> EncodedTable:
+        """The encoded table of a run. The latest is kept with all that it counted.
+
+        Privacy: the code of a row follows from that row and `columns`, so a run on a kept table gives
+            what it would give on a fresh one.
+        """
+        kept = self.latest.get(columns)
+        if kept is None:
+            kept = self.encode(columns)
+            self.latest.clear()
+            self.latest[columns] = kept
+        return kept
 
 
 _CONTENTS: WeakKeyDictionary[PrivateTable, _Content] = WeakKeyDictionary()

@@ -28,7 +28,7 @@ class Plan:
     Attributes:
         method: Name of the generator.
         steps: One for each paid access, in the order in which `fit` makes them. An adaptive plan has
-            one step whose event (zCDP, or a Gaussian for Gaussians only) is the whole.
+            one step whose event (zCDP, or a Gaussian) is the whole.
         adaptive: Whether `fit` chooses noise levels from earlier answers. Then every draw has to pass
             a filter over the whole, and the whole is what the run costs (pitfall P16).
         expected_error: Public forecasts, for example the expected noise of a marginal in rows.

@@ -209,7 +209,7 @@ class Session:
         self._commit(plan)
         if not self._spending.started:
             self._reserve(cost, method=plan.method, plan_digest=plan.digest())
-        table = content_of(self._table).encode(self._schema.modelled)
+        table = content_of(self._table).table(self._schema.modelled)
 
         def measure(mechanism: Mechanism) -> Measurement:
             measurement = self._spending.draw(mechanism, table)

@@ -27,7 +27,8 @@ from dpsynth.session import Guarantee, PrivateTable, Session
 def fit(frame: pd.DataFrame, schema: Schema, ledger: Ledger) -> FittedModel:
     table = PrivateTable.load(frame, schema)
     session = Session.open(table, budget=Budget(epsilon=5, delta=1e-6), ledger=ledger, dataset="people")
-    return FittedModel(model=session.run(MST()), guarantee=session.guarantee())
+    model = session.run(MST())
+    return FittedModel(model=model, guarantee=session.guarantee(), transcript=session.transcript)
 
 
 @pytest.fixture
@@ -93,6 +94,27 @@ def test_values_outside_the_domain_are_refused_whatever_the_column_does_with_the
 ) -> None:
     with pytest.raises(ConfigurationError, match="outside the declared domain"):
         fitted.sample(5, given=given)
+
+
+def test_given_may_be_a_choice_among_values(fitted: FittedModel) -> None:
+    drawn = fitted.sample(400, given={"colour": ["red", None], "age": [35, 5, 36]}, rng=0).frame
+    assert set(drawn["colour"].dropna()) == {"red"}
+    assert drawn["colour"].isna().any()
+    assert set((drawn["age"] // 10).unique()) == {0, 3}
+    with pytest.raises(ConfigurationError, match="'colour' cannot hold 'mauve'"):
+        fitted.sample(5, given={"colour": ["red", "mauve"]})
+
+
+def test_error_bars_stand_around_the_truth(fitted: FittedModel, frame: pd.DataFrame) -> None:
+    bars = fitted.error_bars({"colour": ["red", "green"]}, level=0.999999)
+    assert bars.basis == "measured"
+    assert bars.low <= frame["colour"].isin(["red", "green"]).sum() <= bars.high
+    assert bars.estimate == pytest.approx(bars.share * fitted.model.total)
+    bars = fitted.error_bars({"colour": "red", "age": (20, 55), "height": (None, 1.5)}, level=0.999999)
+    assert bars.basis == "bounded"
+    assert bars.low <= bars.high <= fitted.model.total + 200
+    found = (frame["colour"] == "red") & frame["age"].between(20, 55) & (frame["height"] <= 1.5)
+    assert bars.low <= found.sum() <= bars.high
 
 
 def test_given_must_name_a_modelled_column(fitted: FittedModel) -> None:
@@ -165,6 +187,7 @@ def test_a_saved_model_comes_back(fitted: FittedModel, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(loaded.sample(50, rng=3).frame, fitted.sample(50, rng=3).frame)
     assert loaded.guarantee == fitted.guarantee
     assert loaded.schema == fitted.schema
+    pd.testing.assert_frame_equal(loaded.measurements(), fitted.measurements())
     assert [path.name for path in tmp_path.iterdir()] == ["model.dps"]
 
 
@@ -189,14 +212,14 @@ def test_a_header_that_does_not_fit_is_refused(fitted: FittedModel, tmp_path: Pa
     with zipfile.ZipFile(tmp_path / "good.dps") as archive:
         header = json.loads(archive.read("manifest.json"))["header"]
     change(header)
-    write_archive(tmp_path / "bad.dps", kind="dpsynth-model/1", header=header, arrays=fitted.model.state()[1])
+    write_archive(tmp_path / "bad.dps", kind="dpsynth-model/2", header=header, arrays=fitted.model.state()[1])
     with pytest.raises(StorageError):
         FittedModel.load(tmp_path / "bad.dps")
 
 
 def test_another_version_is_refused(fitted: FittedModel, tmp_path: Path) -> None:
-    write_archive(tmp_path / "m.dps", kind="dpsynth-model/2", header={}, arrays={})
-    with pytest.raises(StorageError, match="dpsynth-model/2"):
+    write_archive(tmp_path / "m.dps", kind="dpsynth-model/1", header={}, arrays={})
+    with pytest.raises(StorageError, match="dpsynth-model/1"):
         FittedModel.load(tmp_path / "m.dps")
 
 

@@ -71,16 +71,30 @@ def test_conditioning_is_cutting_and_dividing(seed: int) -> None:
         cut = np.zeros_like(full)
         where = tuple(given.get(node, slice(None)) for node in range(full.ndim))
         cut[where] = full[where]
-        fixed = conditioned(tree, beliefs, given)
+        fixed = conditioned(
+            tree, beliefs, {node: np.eye(tree.sizes[node])[code] for node, code in given.items()}
+        )
         assert fixed is not None
         for clique, belief in zip(tree.cliques, fixed, strict=True):
             close(belief, sum_to(cut / cut.sum(), range(full.ndim), clique))
 
 
+@SEEDS
+def test_weights_count_once_however_many_cliques_hold_the_node(seed: int) -> None:
+    tree, factors, full = random_model(seed)
+    beliefs = calibrated(tree, factors, 100.0)
+    weights = np.random.default_rng(seed).random(tree.sizes[0])
+    weighted = full * weights.reshape(-1, *[1] * (full.ndim - 1))
+    fixed = conditioned(tree, beliefs, {0: weights})
+    assert fixed is not None
+    for clique, belief in zip(tree.cliques, fixed, strict=True):
+        close(belief, sum_to(weighted / weighted.sum(), range(full.ndim), clique))
+
+
 def test_what_cannot_happen_cannot_be_conditioned_on() -> None:
     tree = junction_tree([2, 2], [(0, 1)])
     beliefs = calibrated(tree, {(0, 1): np.eye(2)}, 1.0)
-    assert conditioned(tree, beliefs, {0: 0, 1: 1}) is None
+    assert conditioned(tree, beliefs, {0: np.array([1.0, 0.0]), 1: np.array([0.0, 1.0])}) is None
     assert marginal(junction_tree([2, 2], []), [np.ones(2), np.ones(2)], (0, 1)) is None
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle  # noqa: TID251 - to show that it is refused
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -52,19 +53,44 @@ def test_a_table_without_rows_counts_zeros(domain: Domain) -> None:
     assert table.private_rows == 0
 
 
-def test_the_cache_is_bounded_and_forgets_the_least_recently_used(table: EncodedTable, monkeypatch) -> None:
-    monkeypatch.setattr(encoded, "_CACHE_BYTES", 8 * (2 + 3 + 4))
-    first, second = table.marginal_counts(("a",)), table.marginal_counts(("b",))
-    table.marginal_counts(("c",))
-    assert table.marginal_counts(("a",)) is first
-    table.marginal_counts(("a", "a"[:0] + "b"))  # six more cells: b and c make room
-    assert table.marginal_counts(("a",)) is not second
-    assert table.marginal_counts(("b",)) is not second
-    monkeypatch.setattr(encoded, "_CACHE_BYTES", 8)
-    big = table.marginal_counts(("a", "b", "c"))
-    assert table.marginal_counts(("a", "b", "c")) is not big
-    np.testing.assert_array_equal(table.marginal_counts(("a", "b", "c")), big)
-    assert table._cached_bytes == 0
+PLAIN = [(("a", None),), (("b", None),), (("c", None), ("a", None)), ()]
+
+
+def test_what_was_counted_is_not_counted_again(table: EncodedTable, monkeypatch) -> None:
+    first = table.counts_of(PLAIN)
+    monkeypatch.setattr(encoded, "plan_passes", lambda marginals, *_: ([], [] if not marginals else 1 / 0))
+    again = table.counts_of([*reversed(PLAIN), PLAIN[0]])
+    assert all(one is other for one, other in zip([*reversed(first), first[0]], again, strict=True))
+
+
+def test_a_batch_larger_than_the_cache_is_answered(domain: Domain, codes: dict, monkeypatch) -> None:
+    roomy = EncodedTable(domain, codes, rows=200)
+    monkeypatch.setattr(encoded, "_COUNT_BYTES", 8 * 3)
+    monkeypatch.setattr(encoded, "_CODE_BYTES", 1)
+    tight = EncodedTable(domain, codes, rows=200)
+    for _ in range(2):
+        for one, other in zip(tight.counts_of(PLAIN), roomy.counts_of(PLAIN), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_merged_columns_are_merged_before_they_are_counted(table: EncodedTable, codes: dict) -> None:
+    coarse = (1, 0, 1, 0)
+    merged, alone, crossed = table.counts_of(
+        [(("b", None), ("c", coarse)), (("c", coarse),), (("c", coarse), ("a", None), ("b", (0, 1, 1)))]
+    )
+    buckets = np.array(coarse)[codes["c"]]
+    np.testing.assert_array_equal(merged, np.bincount(codes["b"] * 2 + buckets, minlength=6))
+    np.testing.assert_array_equal(alone, np.bincount(buckets, minlength=2))
+    cells = (buckets * 2 + codes["a"]) * 2 + (codes["b"] > 0)
+    np.testing.assert_array_equal(crossed, np.bincount(cells, minlength=8))
+
+
+def test_threads_share_one_table(table: EncodedTable) -> None:
+    marginals = [(("a", None), ("b", (0, 0, 1))), (("c", None), ("b", None)), (("c", (0, 1, 1, 1)),)]
+    expected = [counts.tolist() for counts in table.counts_of(marginals)]
+    with ThreadPoolExecutor(4) as threads:
+        for answers in threads.map(lambda i: table.counts_of(marginals[i % 3 :]), range(40)):
+            assert [counts.tolist() for counts in answers] == expected[3 - len(answers) :]
 
 
 def test_codes_must_fit_the_domain(domain: Domain, codes: dict[str, np.ndarray]) -> None:

@@ -19,6 +19,10 @@ FORMS = [
 ]
 
 
+def answer(query: Marginal | Total, table: EncodedTable) -> np.ndarray:
+    return table.counts_of([query.counted])[0]
+
+
 @pytest.mark.parametrize(("unit", "k", "l1", "l2"), FORMS)
 def test_sensitivities(unit: Unit, k: int, l1: float, l2: float) -> None:
     marginal = Marginal(columns=("a",)).sensitivity(unit)
@@ -31,10 +35,10 @@ def test_sensitivities(unit: Unit, k: int, l1: float, l2: float) -> None:
 
 def test_answers(table: EncodedTable, codes: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(
-        Marginal(columns=("a",)).evaluate(table), np.bincount(codes["a"], minlength=2)
+        answer(Marginal(columns=("a",)), table), np.bincount(codes["a"], minlength=2)
     )
-    assert Total().evaluate(table).tolist() == [200]
-    assert Total().evaluate(table).dtype == np.int64
+    assert answer(Total(), table).tolist() == [200]
+    assert answer(Total(), table).dtype == np.int64
 
 
 def test_descriptions_tell_queries_apart() -> None:
@@ -66,16 +70,16 @@ def test_merged_answers_are_merged_counts(table: EncodedTable, codes: dict[str, 
         for group in (coarse, (0, 0, 0, 1)):
             query = MergedMarginal(columns=("b", "c"), groups=(fine, group))
             assert query.shape == (3, 2)
-            answer = query.evaluate(table)
+            counts = answer(query, table)
             cells = codes["b"] * 2 + np.array(group)[codes["c"]]
-            np.testing.assert_array_equal(answer, np.bincount(cells, minlength=6))
-            assert answer.dtype == np.int64
+            np.testing.assert_array_equal(counts, np.bincount(cells, minlength=6))
+            assert counts.dtype == np.int64
 
 
 def test_merged_cells_that_no_row_has_are_answered(domain: Domain) -> None:
     empty = EncodedTable(domain, {name: np.array([], np.int32) for name in "abc"}, rows=0)
     query = MergedMarginal(columns=("a", "c"), groups=((0, 1), (0, 1, 1, 2)))
-    assert query.evaluate(empty).tolist() == [0] * 6
+    assert answer(query, empty).tolist() == [0] * 6
 
 
 def test_descriptions_tell_groups_apart() -> None:

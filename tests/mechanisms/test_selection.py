@@ -124,7 +124,7 @@ MERGED = {
 def test_scores_over_buckets_compare_merged_counts(table: EncodedTable) -> None:
     score = gap(**MERGED)
     assert score.evaluate(table).tolist() == [
-        int(np.abs(4 * table.merged_counts(clique, groups) - estimate).sum())
+        int(np.abs(4 * table.counts_of([tuple(zip(clique, groups, strict=True))])[0] - estimate).sum())
         for clique, groups, estimate in zip(CLIQUES, score.groups, score.estimates, strict=True)
     ]
     assert score.sensitivity(Unit()) == gap().sensitivity(Unit())
@@ -135,6 +135,16 @@ def test_buckets_are_part_of_the_description() -> None:
     assert other != gap(**MERGED)
     assert other.describe() != gap(**MERGED).describe()
     assert json.loads(json.dumps(other.describe())) == other.describe()
+
+
+def test_a_description_tells_each_map_once_and_estimates_by_one_digest() -> None:
+    told = gap(**MERGED).describe()
+    assert told["maps"] == [[0, 0], [0, 1, 1], [1, 0, 0, 1]]
+    assert told["groups"] == [[0, 1], [2]]
+    assert len(told["estimates"]) == 64
+    swapped = gap(**MERGED | {"estimates": (np.array([90, 100]), np.array([40, 500]))})
+    assert swapped.describe()["estimates"] != told["estimates"]
+    assert "maps" not in gap().describe()
 
 
 def test_no_neighbour_moves_a_score_over_buckets_further_than_the_sensitivity(domain: Domain, codes) -> None:

@@ -39,12 +39,13 @@ def frame(rows: int) -> pd.DataFrame:
     )
 
 
-def saved(path: Path, generator: Generator, rows: int) -> Path:
+def saved(path: Path, generator: Generator, rows: int, *, with_transcript: bool = False) -> Path:
     with Ledger.in_memory() as ledger:
         table = PrivateTable.load(frame(rows), SCHEMA)
         session = Session.open(table, budget=Budget(epsilon=5, delta=1e-6), ledger=ledger, dataset="p04")
         model = session.run(generator)
-        FittedModel(model=model, guarantee=session.guarantee()).save(path)
+        transcript = session.transcript if with_transcript else None
+        FittedModel(model=model, guarantee=session.guarantee(), transcript=transcript).save(path)
     return path
 
 
@@ -74,6 +75,15 @@ def test_p04_a_saved_model_holds_tables_of_the_schema_and_no_value_of_the_data(
     assert PERSON.encode() not in data
     assert b"123457" not in data
     assert b"123_457" not in data
+
+
+def test_p04_a_transcript_holds_as_many_counts_as_the_schema_has_cells(tmp_path: Path) -> None:
+    for rows in (29, 1_009):
+        path = saved(tmp_path / "model.dps", Independent(), rows, with_transcript=True)
+        with zipfile.ZipFile(path) as archive:
+            counts = np.load(io.BytesIO(archive.read("transcript.counts.npy")), allow_pickle=False)
+        assert counts.shape == (sum(SCHEMA.domain.sizes),)
+        assert PERSON.encode() not in content(path)[0]
 
 
 def test_p04_a_cached_column_would_be_seen(tmp_path: Path) -> None:

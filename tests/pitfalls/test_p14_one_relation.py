@@ -49,7 +49,7 @@ UNITS = [
 
 
 def observed(query, pairs) -> tuple[float, float]:
-    moves = [query.evaluate(one) - query.evaluate(two) for one, two in pairs]
+    moves = [one.counts_of([query.counted])[0] - two.counts_of([query.counted])[0] for one, two in pairs]
     return max(np.abs(m).sum() for m in moves), max(math.sqrt((m**2).sum()) for m in moves)
 
 

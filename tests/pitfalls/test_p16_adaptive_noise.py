@@ -80,8 +80,8 @@ def test_an_adaptive_run_is_priced_by_the_limit_and_not_by_where_it_stopped() ->
 
 
 def test_calibration_for_an_adaptive_run_uses_its_engines() -> None:
-    def plan(scale: float) -> list[GaussianEvent | ExponentialEvent]:
-        return [GaussianEvent(mu=scale), ExponentialEvent(epsilon=scale / 100)]
+    def plan(scale: float) -> list[GaussianEvent | LaplaceEvent]:
+        return [GaussianEvent(mu=scale), LaplaceEvent(epsilon=scale / 100)]
 
     scale = calibrate(plan, BUDGET, adaptive=True)
     assert price(plan(scale), delta=BUDGET.delta, adaptive=True).epsilon <= 1.0

@@ -68,6 +68,8 @@ def test_the_amounts_of_each_event() -> None:
     assert compose([LaplaceEvent(epsilon=0.5)]).pure == Fraction(1, 2)
     assert compose([LaplaceEvent(epsilon=0.5)]).rho == Fraction(1, 8)
     assert compose([ExponentialEvent(epsilon=0.5)]).rho == Fraction(1, 32)
+    assert compose([GaussianEvent(mu=0.5)]).gdp == Fraction(1, 4)
+    assert compose([LaplaceEvent(epsilon=0.5)]).gdp is None
     assert compose([ZCDPEvent(rho=0.5)]).rho == Fraction(1, 2)
     assert compose([ZCDPEvent(rho=0.5)]).pure is None
     failing = compose([ApproximateEvent(epsilon=0.5, delta=0.25), ApproximateEvent(epsilon=0.0, delta=0.25)])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
@@ -71,6 +72,14 @@ def test_a_zcdp_filter_admits_nothing_beyond_its_limit(events: list[Event], rho:
 def test_a_gdp_filter_admits_nothing_beyond_its_limit(events: list[Event], mu: float) -> None:
     gate, taken = spend_what_fits(GDPFilter(mu=mu), events)
     assert gate.spent == sum(2 * exact_rho(event) for event in taken) <= Fraction(mu) ** 2
+
+
+def test_a_gdp_filter_adds_up_choices_as_well() -> None:
+    gate = GDPFilter(mu=0.5).spend(GaussianEvent(mu=0.3)).spend(ExponentialEvent(epsilon=0.6))
+    assert float(gate.spent) == pytest.approx(0.09 + math.pi / 8 * 0.36, rel=1e-15)
+    assert gate.admits(ExponentialEvent(epsilon=0.21))
+    assert not gate.admits(ExponentialEvent(epsilon=0.22))
+    assert price(gate.guarantee, delta=1e-9, adaptive=True).engine == "gdp"
 
 
 @given(st.lists(pure, max_size=15), st.floats(1e-6, 3.0))

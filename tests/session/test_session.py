@@ -337,3 +337,27 @@ def test_nothing_is_drawn_without_a_reservation(schema: Schema, ledger: Ledger) 
     spending.commit_steps((Step(label="age", event=GaussianEvent(mu=0.1)),))
     with pytest.raises(PrivacyError, match="Nothing is reserved"):
         spending.draw(GaussianMechanism(queries=(Marginal(columns=("age",)),), mus=(0.1,)), None)
+
+
+def test_a_sweep_over_one_table_encodes_once_and_pays_every_time(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dpsynth.session import _vault
+
+    encoded: list[int] = []
+    encode = _vault._Content.encode
+    monkeypatch.setattr(
+        _vault._Content, "encode", lambda self, columns: encoded.append(1) or encode(self, columns)
+    )
+    table = PrivateTable.load(frame, schema)
+    models = []
+    for epsilon in (0.5, 1.0, 0.5):
+        session = Session.open(
+            table, budget=Budget(epsilon=epsilon, delta=1e-6), ledger=ledger, dataset="people"
+        )
+        models.append(session.run(OneWays()))
+        assert OneWays().fit(Replay(session.transcript)) == models[-1]
+    assert len(encoded) == 1
+    assert models[0] != models[2]  # fresh noise on the counts that were kept
+    (account,) = ledger.statement("people")
+    assert 1.98 < account.spent.epsilon <= 2.0

@@ -70,3 +70,17 @@ def test_rows_that_a_rule_drops_are_left_out(frame: pd.DataFrame, schema: Schema
     frame = frame.assign(age=[500] * 10 + frame["age"].tolist()[10:])
     table = content_of(PrivateTable.load(frame, dropping)).encode(dropping.modelled)
     assert table.marginal_counts(("member",)).sum() == len(frame) - 10
+
+
+def test_the_latest_encoded_table_is_kept_for_the_next_run(frame: pd.DataFrame, schema: Schema) -> None:
+    content = content_of(PrivateTable.load(frame, schema))
+    table = content.table(schema.modelled)
+    assert content.table(schema.modelled) is table
+    narrower = schema.replace_columns({"age": replace(schema.column("age"), maximum=50)})
+    other = content.table(narrower.modelled)
+    assert other is not table
+    np.testing.assert_array_equal(
+        other.marginal_counts(("age",)), content.encode(narrower.modelled).marginal_counts(("age",))
+    )
+    assert len(content.latest) == 1
+    assert content.table(schema.modelled) is not table
