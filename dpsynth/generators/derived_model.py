@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dpsynth.errors import ConfigurationError, DpsynthError, StorageError
-from dpsynth.generators.base import Model
+from dpsynth.generators.base import ExactModel, Model
 from dpsynth.generators.derivations import Box, Derivation, boxes, reduced
+from dpsynth.generators.derived_completion import completed_codes
 from dpsynth.generators.registry import model_class
+from dpsynth.graphical.consistency import FloatArray
+from dpsynth.graphical.elimination import nodes_of
+from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.schema.constraint_tables import MOST_COMBINATIONS
 from dpsynth.schema.schema import Schema
 
 __all__ = ["DerivedModel"]
 
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
-Given = Mapping[str, "int | Sequence[int]"]
-
-_MOST_CELLS = 2**27
 _MOST_BOXES = 4096
+
+_Codes = dict[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -47,9 +49,7 @@ class DerivedModel:
         """The DP estimate of the number of rows."""
         return self.inner.total
 
-    def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Given | None = None
-    ) -> dict[str, np.ndarray[Any, Any]]:
+    def sample_codes(self, rows: int, rng: np.random.Generator, given: Given | None = None) -> _Codes:
         """Draw `rows` records; what is `given` about a column that follows is turned to its bases.
 
         Raises:
@@ -60,9 +60,7 @@ class DerivedModel:
             codes = dict(self.inner.sample_codes(rows, rng, parts[0][1] or None))
         else:
             codes = self._mixed(parts, rows, rng, given or {})
-        for derivation in self.derivations:
-            codes[derivation.column] = derivation.codes[tuple(codes[name] for name in derivation.bases)]
-        return {name: codes[name] for name in self.schema.domain.columns}
+        return self._whole(codes)
 
     def marginal(self, columns: Sequence[str]) -> FloatArray:
         """The exact probabilities of columns over their codes, axes in the order of `columns`.
@@ -72,29 +70,35 @@ class DerivedModel:
                 inside that does not answer exactly.
         """
         names, domain = tuple(columns), self.schema.domain
-        if not names or len(set(names)) < len(names) or not set(names) <= set(domain.columns):
-            raise ConfigurationError(f"Expected different modelled columns, got {list(columns)}.")
-        if domain.cells(names) > _MOST_CELLS:
-            raise ConfigurationError(f"The marginal of {list(names)} is too large. Ask for fewer columns.")
+        nodes_of(columns, domain)  # refuses other columns, and tables that are too large
         known = {derivation.column: derivation for derivation in self.derivations}
         needed = {b for name in names for b in (known[name].bases if name in known else (name,))}
         axes = [name for name in domain.columns if name in needed]
-        joint: FloatArray = self._exact("marginal")(axes)
-        codes = [
-            known[name].along(axes) if name in known else _ladder(joint.shape, axes.index(name))
-            for name in names
-        ]
+        joint: FloatArray = self._exact.marginal(axes)
+        codes = [known[n].along(axes) if n in known else _ladder(joint.shape, axes.index(n)) for n in names]
         shape = domain.shape(names)
         cells = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*codes), shape), joint.shape)
         shares = np.bincount(cells.ravel(), weights=joint.ravel(), minlength=math.prod(shape))
         return shares.reshape(shape).astype(np.float64)
 
     def probability(self, given: Given) -> float:
-        """The share of records that have the codes `given`."""
-        share = self._exact("probability")
-        return math.fsum(weight * share(inner) for weight, inner in self._parts(given))
+        """The share of records that have the codes `given`; with weights, their mean product."""
+        return math.fsum(weight * self._exact.probability(inner) for weight, inner in self._parts(given))
 
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    def complete_codes(
+        self, rows: int, known: Mapping[str, np.ndarray[Any, Any]], rng: np.random.Generator
+    ) -> _Codes:
+        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing".
+
+        A record that breaks a constraint in what is known of it keeps what is known.
+        """
+        inside = completed_codes(self._exact, self.derivations, self.schema, known, rows=rows, rng=rng)
+        codes = self._whole(inside)
+        for name in set(known) & set(_names(self.derivations)):
+            codes[name] = np.where(known[name] < 0, codes[name], known[name]).astype(np.int32)
+        return codes
+
+    def state(self) -> tuple[dict[str, Any], _Codes]:
         """Those of the model inside; what follows is in the schema."""
         header, arrays = self.inner.state()
         return {"model": self.inner.name, "state": header}, arrays
@@ -118,6 +122,11 @@ class DerivedModel:
             raise StorageError(f"The saved model of the other columns cannot be read: {error}") from error
         return cls(schema=schema, inner=inner, derivations=reduction.derivations)
 
+    def _whole(self, codes: _Codes) -> _Codes:
+        """`codes` of the columns inside, and those that follow, in the order of the schema."""
+        follow = {d.column: d.codes[tuple(codes[name] for name in d.bases)] for d in self.derivations}
+        return {name: (codes | follow)[name] for name in self.schema.domain.columns}
+
     def _parts(self, given: Given) -> list[tuple[float, dict[str, Any]]]:
         """`given` as disjoint pieces of evidence about the model inside, with a weight for each.
 
@@ -125,11 +134,11 @@ class DerivedModel:
         weight are divided into boxes, and a box is evidence about single columns.
         """
         domain = self.schema.domain
-        known = {name: _weights(name, domain.size_of(name), codes) for name, codes in given.items()}
+        known = evidence_weights(domain, given)
         told = [derivation for derivation in self.derivations if derivation.column in known]
         if not told:
             return [(1.0, dict(given))]
-        others = {name: known[name] for name in set(known) - {derivation.column for derivation in told}}
+        others = {name: w for name, w in known.items() if name not in _names(self.derivations)}
         found = {base for derivation in told for base in derivation.bases}
         axes = [name for name in domain.columns if name in found]
         if domain.cells(axes) > MOST_COMBINATIONS:
@@ -147,15 +156,11 @@ class DerivedModel:
 
     def _mixed(
         self, parts: Sequence[tuple[float, dict[str, Any]]], rows: int, rng: np.random.Generator, given: Given
-    ) -> dict[str, np.ndarray[Any, Any]]:
+    ) -> _Codes:
         """Rows of each piece of evidence in proportion to its probability, in random order."""
-        share = self._exact("probability")
-        weights = np.array([weight * share(inner) for weight, inner in parts])
+        weights = np.array([weight * self._exact.probability(inner) for weight, inner in parts])
         if not weights.sum() > 0:
-            raise ConfigurationError(
-                f"The model holds no records with these values of {sorted(given)} together. "
-                "Fix fewer columns."
-            )
+            raise impossible(given)
         counts = rng.multinomial(rows, weights / weights.sum())
         counts_of = [(count, inner) for count, (_, inner) in zip(counts, parts, strict=True) if count]
         drawn = [self.inner.sample_codes(int(count), rng, inner) for count, inner in counts_of]
@@ -165,13 +170,13 @@ class DerivedModel:
             for name in self.inner.schema.domain.columns
         }
 
-    def _exact(self, answer: str) -> Callable[[Any], Any]:
-        found: Callable[[Any], Any] | None = getattr(self.inner, answer, None)
-        if found is None:
+    @property
+    def _exact(self) -> ExactModel:
+        if not isinstance(self.inner, ExactModel):
             raise ConfigurationError(
                 f"Models of the kind {self.inner.name!r} give no exact answers. Draw rows and count."
             )
-        return found
+        return self.inner
 
 
 def _narrowed(
@@ -186,23 +191,12 @@ def _narrowed(
     return {name: _plain(weights) for name, weights in narrowed.items() if not (weights == 1).all()}
 
 
-def _plain(weights: FloatArray) -> int | tuple[int, ...]:
-    """The code, or the codes, that evidence leaves possible."""
-    codes = np.flatnonzero(weights).tolist()
-    if len(codes) > 1:
-        raise ConfigurationError(
-            "Several combinations of other columns lead to a value that is given. Fix those columns instead."
-        )
-    return int(codes[0])
-
-
-def _weights(name: str, size: int, codes: int | Sequence[int]) -> FloatArray:
-    index = np.asarray(codes)
-    if not index.size or not 0 <= index.min() <= index.max() < size:
-        raise ConfigurationError(f"Column {name!r}: expected one or more codes from 0 to {size - 1}.")
-    weights = np.zeros(size)
-    weights[index] = 1.0
-    return weights
+def _plain(weights: FloatArray) -> int | tuple[int, ...] | FloatArray:
+    """Weights of zero and one as the code, or the codes, that they leave possible."""
+    codes = tuple(np.flatnonzero(weights).tolist())
+    if not codes or not ((weights == 0) | (weights == 1)).all():
+        return weights
+    return codes if len(codes) > 1 else codes[0]
 
 
 def _ladder(shape: Sequence[int], axis: int) -> np.ndarray[Any, Any]:

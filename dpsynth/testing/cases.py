@@ -72,28 +72,37 @@ def _people() -> Schema:
 
 
 def _following() -> Schema:
-    """A letter follows from the colour, and a rank from the letter."""
+    """A letter follows from the colour, a rank from the letter, and a group from colour and membership."""
     columns: tuple[Column, ...] = (
-        Categorical(name="rank", categories=(1, 2, 3)),
-        Categorical(name="colour", categories=("red", "green", "blue"), required=True, out_of_domain="other"),
-        Categorical(name="letter", categories=("r", "g", "b", "-"), required=True),
+        Categorical(name="rank", categories=(1, 2)),
+        Categorical(name="colour", categories=("red", "green", "blue"), out_of_domain="other"),
+        Categorical(name="letter", categories=("r", "g", "-"), required=True),
         Boolean(name="member", required=True, out_of_domain="drop"),
+        Categorical(name="group", categories=("a", "b"), required=True),
     )
-    letters = {"red": "r", "green": "g", "blue": "b", "other": "-"}
-    ranks = {"r": 1, "g": 2, "b": 3, "-": None}
+    ranks = {"r": 1, "g": 2, "-": None}
     return Schema(
         columns=columns,
         constraints=(
             FunctionalDependency(determinants=("letter",), dependent="rank", mapping=ranks),
-            FunctionalDependency(determinants=("colour",), dependent="letter", mapping=letters),
+            FunctionalDependency(
+                determinants=("colour",), dependent="letter", mapping={"red": "r", "green": "g"}, default="-"
+            ),
+            FunctionalDependency(
+                determinants=("colour", "member"),
+                dependent="group",
+                mapping={("red", True): "a", (None, False): "a"},
+                default="b",
+            ),
         ),
     )
 
 
 def _follow(frame: pd.DataFrame) -> pd.DataFrame:
-    letters = frame.colour.map({"red": "r", "green": "g", "blue": "b"}).fillna("-")
-    ranks = letters.map({"r": 1, "g": 2, "b": 3}).astype("Int64")
-    return pd.DataFrame({"rank": ranks, "colour": frame.colour, "letter": letters, "member": frame.member})
+    letter = frame.colour.map({"red": "r", "green": "g"}).fillna("-")
+    first = ((frame.colour == "red") & frame.member) | (frame.colour.isna() & ~frame.member)
+    rank = letter.map({"r": 1, "g": 2}).astype("Int64")
+    return frame[["colour", "member"]].assign(letter=letter, rank=rank, group=np.where(first, "a", "b"))
 
 
 def _never() -> Schema:
