@@ -40,6 +40,13 @@ class Kernel(Generic[ArgumentsT, ResultT]):
         """The compiled loop; the numpy form if there is no numba."""
         return compiled(self.loop) or self.vectorised
 
+    def form(self, *, worthwhile: bool) -> Callable[ArgumentsT, ResultT]:
+        """The compiled loop if the work is worth it, or if it is loaded already; else the numpy form.
+
+        To import numba and load what it compiled takes about a second, to compile it the first time two.
+        """
+        return self.fastest if worthwhile or "fastest" in self.__dict__ else self.vectorised
+
 
 def kernel(
     *, vectorised: Callable[ArgumentsT, ResultT]

@@ -20,7 +20,8 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.base import Plan, Rng, Step
-from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, memory_bound, within_buckets
+from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, within_buckets
+from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.growing import GrowingTree
@@ -100,7 +101,7 @@ class AIM:
             expected_error={
                 "noise of a one-way count (rows)": max(design.one_ways.mechanism.sigmas(schema.unit))
             },
-            memory_bytes=memory_bound(schema.domain, most_cells=self.most_cells),
+            memory_bytes=MemoryPlan.of(schema.domain, limit=DEFAULT_LIMIT, most_cells=self.most_cells).bytes,
         )
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> JunctionModel:  # noqa: ARG002 - nothing is random
@@ -116,7 +117,9 @@ class AIM:
         if design.pairs:
             mu = math.sqrt(2 * room.remaining)
             sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), mu, schema.unit)
-        groups = choose_buckets(schema, columns, margins, sigma=sigma, deviations=self.least_deviations)
+        groups = choose_buckets(
+            schema, columns, margins, design.pairs, sigma=sigma, deviations=self.least_deviations
+        ).groups
         coarse = bucket_margins(columns, margins, groups, {}, total)
         tree = GrowingTree([coarse[name] for name in schema.domain.columns], limit=self.most_cells)
         if design.pairs:

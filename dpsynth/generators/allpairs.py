@@ -8,29 +8,21 @@ count as targets when rows are polished.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import ClassVar
 
 from dpsynth import _validate
 from dpsynth.generators.base import Plan, Rng, Step
-from dpsynth.generators.buckets import Groups, choose_buckets, memory_bound, within_buckets
-from dpsynth.generators.classes import PairRelease
-from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
-from dpsynth.generators.refinement import choose_refinement
-from dpsynth.graphical.consistency import FloatArray
-from dpsynth.graphical.estimation import ordered_cells
+from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
+from dpsynth.generators.one_ways import one_ways, varied_columns
+from dpsynth.generators.pair_fit import Design, PairFit
 from dpsynth.graphical.junction_model import JunctionModel
-from dpsynth.graphical.structure import fit_junction_tree, stacked, target_tables
-from dpsynth.mechanisms import Marginal, gaussian_sigma
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
-from dpsynth.privacy.events import Event, GaussianEvent
+from dpsynth.privacy.events import GaussianEvent
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
@@ -52,14 +44,17 @@ class AllPairs:
             the public sizes.
         refine_share: Part of what is left for counting some pairs again, over finer buckets: those whose
             structure the buckets hide. Not asked where all columns are small.
+        screen_share: Part of what is left for choosing pairs, where there are more than `most_pairs`.
+        most_pairs: So many pairs are counted at most.
         most_cells: Bound on the cells of the fitted model, for speed; the memory limit may make it less.
         least_deviations: A bucket merged from several codes holds at least so many standard deviations
             of the noise of a one-way count.
         memory_limit: Bytes for all tables of a fit and its sampling.
 
-    Privacy: two `GaussianMechanism`s, over one-way marginals and over merged marginals of all pairs of
-        columns. The price of the second is stated beforehand and does not depend on the buckets, which
-        follow from the noisy answers of the first. All else is post-processing.
+    Privacy: `GaussianMechanism`s over one-way marginals, over merged marginals of pairs and over finer ones
+        of a few; for wide tables `NoisyScores` of all pairs between the first two. All prices are stated
+        beforehand and do not depend on which tables are asked, which follows from the noisy answers before.
+        All else is post-processing.
     """
 
     name: ClassVar[str] = "allpairs"
@@ -67,14 +62,19 @@ class AllPairs:
     target: str | None = None
     one_way_share: float | None = None
     refine_share: float = 0.05
+    screen_share: float = 0.1
+    most_pairs: int = 1_000
     most_cells: int = 120_000
     least_deviations: float = 5.0
-    memory_limit: int = 256 * 2**20
+    memory_limit: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
         if self.one_way_share is not None:
             _validate.fraction("one_way_share", self.one_way_share)
         _validate.fraction("refine_share", self.refine_share)
+        _validate.fraction("screen_share", self.screen_share)
+        _validate.fraction("refine_share + screen_share", self.refine_share + self.screen_share)
+        _validate.count("most_pairs", self.most_pairs)
         _validate.count("most_cells", self.most_cells)
         _validate.non_negative("least_deviations", self.least_deviations)
         _validate.count("memory_limit", self.memory_limit)
@@ -84,9 +84,16 @@ class AllPairs:
         design = self._design(schema, budget)
         first = design.one_ways.mechanism
         steps = [Step(label="one-way counts", event=first.event(), detail=f"{len(first.queries)} tables")]
+        if design.screen_mu:
+            detail = f"how far {len(design.pairs)} pairs are from independence"
+            steps.append(
+                Step(label="scores of pairs", event=GaussianEvent(mu=design.screen_mu), detail=detail)
+            )
         if design.pairs:
+            number = min(len(design.pairs), self.most_pairs)
+            upto = "at most " if design.screen_mu else ""
             within = "" if design.target is None else f" in each class of {design.target}"
-            detail = f"{len(design.pairs)} tables over buckets{within}"
+            detail = f"{upto}{number} tables over buckets{within}"
             steps.append(Step(label="pair counts", event=GaussianEvent(mu=design.pairs_mu), detail=detail))
         if design.refine_mu:
             detail = "pairs whose structure the buckets hide"
@@ -95,43 +102,35 @@ class AllPairs:
             method=self.name,
             steps=tuple(steps),
             expected_error={"noise of a one-way count (rows)": max(first.sigmas(schema.unit))},
-            memory_bytes=memory_bound(schema.domain, most_cells=self.most_cells),
+            memory_bytes=design.memory.bytes,
         )
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> JunctionModel:  # noqa: ARG002 - nothing is random
         """Measure the columns, merge their codes, measure all pairs, fit, look again at some pairs."""
-        schema = measurer.schema
-        design = self._design(schema, measurer.budget)
-        columns = design.one_ways.read(measurer.measure(design.one_ways.mechanism))
-        margins = clean_margins(schema, columns, table_total(columns))
-        release = PairRelease(
-            pairs=design.pairs, groups=self._buckets(schema, design, columns, margins), target=design.target
-        )
-        tables: dict[tuple[str, str], Noisy] = {}
-        if design.pairs:
-            tables = release.read(measurer.measure(release.mechanism(design.pairs_mu)))
-        known: dict[Any, Noisy] = {**columns, **tables}
-        model = self._model(schema, table_total(known), columns, release, tables)
-        if design.refine_mu == 0:
-            return model
-        return self._refined(model, measurer, design, columns)
+        return PairFit(measurer, self._design(measurer.schema, measurer.budget)).model()
 
-    def _design(self, schema: Schema, budget: Budget) -> _Design:
+    def _design(self, schema: Schema, budget: Budget) -> Design:
         domain = schema.domain
+        memory = MemoryPlan.of(domain, limit=self.memory_limit, most_cells=self.most_cells)
         varied = varied_columns(domain)
         target = self._target(domain, varied)
         pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
         hidden = any(domain.size_of(name) > _RESOLVED for name in varied if name != target)
 
-        def at(scale: float) -> _Design:
+        def at(scale: float) -> Design:
             share = (self.one_way_share or _one_way_share(domain, varied, scale)) if pairs else 1.0
             again = self.refine_share * (1 - share) if hidden else 0.0
-            return _Design(
+            screen = self.screen_share * (1 - share) if len(pairs) > self.most_pairs else 0.0
+            return Design(
                 one_ways=one_ways(domain, scale * math.sqrt(share)),
                 pairs=pairs,
-                pairs_mu=scale * math.sqrt(1 - share - again),
+                screen_mu=scale * math.sqrt(screen),
+                pairs_mu=scale * math.sqrt(1 - share - again - screen),
                 refine_mu=scale * math.sqrt(again),
                 target=target,
+                most_pairs=self.most_pairs,
+                deviations=self.least_deviations,
+                memory=memory,
             )
 
         return at(calibrate(lambda scale: at(scale).events(), budget))
@@ -142,97 +141,6 @@ class AllPairs:
             return None
         domain.size_of(self.target)  # refuses what is no modelled column
         return self.target if self.target in varied and len(varied) > 2 else None
-
-    def _buckets(
-        self,
-        schema: Schema,
-        design: _Design,
-        columns: Mapping[str, Noisy],
-        margins: Mapping[str, FloatArray],
-    ) -> dict[str, Groups]:
-        """The bucket of each code, for each column."""
-        sigma = 0.0
-        if design.pairs:
-            sigma = gaussian_sigma(Marginal(columns=design.pairs[0]), design.pairs_mu, schema.unit)
-        return choose_buckets(
-            schema, columns, margins, sigma=sigma, deviations=self.least_deviations, target=design.target
-        )
-
-    def _model(
-        self,
-        schema: Schema,
-        total: float,
-        columns: Mapping[str, Noisy],
-        release: PairRelease,
-        tables: Mapping[tuple[str, str], Noisy],
-    ) -> JunctionModel:
-        margins = clean_margins(schema, columns, total)
-        names = schema.domain.columns
-        layers = release.layers(names, columns, margins, tables)
-        tree, beliefs = fit_junction_tree(layers, limit=self.most_cells)
-        targets = target_tables(tree, beliefs, layers)
-        node = None if release.target is None else names.index(release.target)
-        if node is None:
-            whole, cliques = tree, beliefs[0]
-        else:
-            whole, cliques = stacked(tree, beliefs, node)
-        buckets = tuple(np.array(release.groups[name], np.int64) for name in names)
-        return JunctionModel(
-            schema=schema,
-            total=total,
-            tree=whole,
-            beliefs=tuple(belief / belief.sum() for belief in cliques),
-            buckets=buckets,
-            details=tuple(within_buckets(margins[name], release.groups[name]) for name in names),
-            classes=node,
-            targets={
-                pair: np.stack([target[pair] for target in targets]) / total
-                for pair in targets[0]
-                if node not in pair
-            },
-        )
-
-    def _refined(
-        self, model: JunctionModel, measurer: Measurer, design: _Design, columns: Mapping[str, Noisy]
-    ) -> JunctionModel:
-        """The model with finer tables of the pairs whose structure its buckets hide."""
-        schema, names = measurer.schema, measurer.schema.domain.columns
-        margins = clean_margins(schema, columns, model.total)
-        measured = {(names.index(left), names.index(right)) for left, right in design.pairs}
-        targets = {pair: model.targets[pair].sum(axis=0) * model.total for pair in measured}
-        refinement = choose_refinement(
-            names,
-            {column.name: ordered_cells(column) for column in schema.modelled},
-            margins,
-            {name: tuple(own.tolist()) for name, own in zip(names, model.buckets, strict=True)},
-            columns,
-            targets,
-            deviations=self.least_deviations,
-        )
-        answers = measurer.measure(refinement.mechanism(design.refine_mu))
-        refined = refinement.read(answers, margins, targets)
-        return dataclasses.replace(
-            model,
-            fine=tuple(np.array(refinement.fine[name], np.int64) for name in names),
-            refined={pair: table / table.sum() for pair, table in refined.items()},
-            targets={**model.targets, **refinement.matched(model.targets, refined)},
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Design:
-    """All parameters of a run that are public before it."""
-
-    one_ways: OneWays
-    pairs: tuple[tuple[str, str], ...]
-    pairs_mu: float
-    refine_mu: float
-    target: str | None
-
-    def events(self) -> Sequence[Event]:
-        """What the run costs."""
-        then = [GaussianEvent(mu=mu) for mu in (self.pairs_mu, self.refine_mu) if mu > 0]
-        return (self.one_ways.mechanism.event(), *then)
 
 
 def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:

@@ -10,22 +10,22 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dpsynth.generators.one_ways import Noisy, table_total
 from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
 from dpsynth.graphical.estimation import ordered_cells
-from dpsynth.schema.layout import Domain
 from dpsynth.schema.schema import Schema
 
 __all__ = [
+    "Buckets",
     "Groups",
     "bucket_count",
     "bucket_margins",
     "bucketed",
     "choose_buckets",
-    "memory_bound",
     "merged",
     "within_buckets",
 ]
@@ -37,34 +37,54 @@ _NUMBERS = (*range(2, 16), *range(16, 32, 2), *range(32, 64, 4), *range(64, 129,
 _MOST_CLASSES = 4
 _RARE = 4.0
 _RANK = 2
-_ROUGHNESS = 0.15
+_ROUGHNESS = 0.18
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Buckets:
+    """Buckets for all columns, and how well pairs could be measured over them.
+
+    Attributes:
+        groups: The bucket of each code, for each column.
+        noise: The mean total variation distance that noise is expected to add to a pair.
+        least_noise: The same over as few buckets as can be.
+    """
+
+    groups: dict[str, Groups]
+    noise: float
+    least_noise: float
 
 
 def choose_buckets(
     schema: Schema,
     columns: Mapping[str, Noisy],
     margins: Mapping[str, FloatArray],
+    pairs: Sequence[tuple[str, str]],
     *,
     sigma: float,
     deviations: float,
     target: str | None = None,
-) -> dict[str, Groups]:
+    most_cells: float = math.inf,
+) -> Buckets:
     """The bucket of each code, for each column: a function of noisy answers.
 
     Args:
         schema: Says which codes stand on a scale.
         columns: Noisy counts of the columns that were measured.
         margins: The same, cleaned, for all columns.
-        sigma: Standard deviation of a cell if a single pair were asked; 0 if none will be.
+        pairs: The pairs that will be asked.
+        sigma: Standard deviation of a cell if a single pair were asked.
         deviations: A bucket merged from several codes holds at least so many standard deviations of
             the noise of a one-way count.
         target: A column whose buckets are classes, so that there are few of them.
+        most_cells: Bound on the cells of all pairs together, in all classes; without effect on the
+            smallest number of buckets.
     """
     ordered = {column.name: ordered_cells(column) for column in schema.modelled}
     least = {name: deviations * columns[name][1] if name in columns else 0.0 for name in margins}
 
     def groups(number: int) -> dict[str, Groups]:
-        return {
+        found = {
             name: bucketed(
                 counts,
                 ordered[name],
@@ -73,15 +93,21 @@ def choose_buckets(
             )
             for name, counts in margins.items()
         }
+        if target is not None:
+            found[target] = _fewer(margins[target], found[target], ordered[target])
+        return found
 
     def shapes(number: int) -> list[tuple[int, int]]:
         found = groups(number)
-        sizes = [max(found[name]) + 1 for name in margins if len(margins[name]) > 1 and name != target]
-        return list(itertools.combinations(sizes, 2))
+        return [(max(found[left]) + 1, max(found[right]) + 1) for left, right in pairs]
 
-    if sigma == 0:
-        return groups(2)
-    return groups(bucket_count(shapes, total=table_total(columns), sigma=sigma))
+    if not pairs:
+        return Buckets(groups=groups(2), noise=math.inf, least_noise=math.inf)
+    classes = 1 if target is None else _MOST_CLASSES
+    total = table_total(columns)
+    number = bucket_count(shapes, total=total, sigma=sigma, most_cells=most_cells / classes)
+    noise, least_noise = (_pair_noise(shapes(n)) * sigma / total for n in (number, _NUMBERS[0]))
+    return Buckets(groups=groups(number), noise=noise, least_noise=least_noise)
 
 
 def bucket_margins(
@@ -125,12 +151,19 @@ def bucketed(counts: FloatArray, ordered: int, *, number: int, least: float) -> 
     return _numbered(len(counts), [*scale, *_nominal(counts, others, width, least, bool(scale))])
 
 
-def bucket_count(shapes: Callable[[int], Sequence[tuple[int, int]]], *, total: float, sigma: float) -> int:
+def bucket_count(
+    shapes: Callable[[int], Sequence[tuple[int, int]]],
+    *,
+    total: float,
+    sigma: float,
+    most_cells: float = math.inf,
+) -> int:
     """The number of buckets that balances noise against roughness.
 
     Noise: the mean over pairs of the expected total variation distance that noise adds to a pair table,
     with precision divided in proportion to cells^(2/3). Of the noise of a table of r rows and c columns,
-    estimates of low rank keep what lies in their directions: taken to be two, so 2 (r + c) cells' worth.
+    estimates of low rank keep what lies in their directions: taken to be two, so 2 (r + c) cells' worth,
+    and at most the (r - 1) (c - 1) that the margins leave free.
     Roughness: what buckets blur falls with the root of their number; its weight was chosen once, on
     Adult and the NIST excerpts. The two are independent, so their squares add up.
 
@@ -138,10 +171,14 @@ def bucket_count(shapes: Callable[[int], Sequence[tuple[int, int]]], *, total: f
         shapes: The resulting numbers of buckets of each pair, for a wanted number.
         total: Noisy number of rows.
         sigma: Standard deviation of a cell if a single table were asked.
+        most_cells: Bound on the cells of all pairs, if more than the fewest buckets are to be had.
     """
 
     def error(number: int) -> float:
-        noise = _pair_noise(shapes(number)) * sigma / total
+        pairs = shapes(number)
+        if number > _NUMBERS[0] and sum(left * right for left, right in pairs) > most_cells:
+            return math.inf
+        noise = _pair_noise(pairs) * sigma / total
         return noise**2 + _ROUGHNESS**2 / number
 
     return int(min(_NUMBERS, key=error))
@@ -151,7 +188,8 @@ def _pair_noise(pairs: Sequence[tuple[int, int]]) -> float:
     """The mean total variation distance that noise adds to the pairs, times rows / sigma."""
     sizes = np.array(pairs, np.float64)
     cells, edges = sizes.prod(axis=1), sizes.sum(axis=1)
-    kept = np.minimum(1.0, _RANK * edges / cells)
+    free = (sizes - 1).prod(axis=1)  # the margins are known better from elsewhere
+    kept = np.minimum(free, _RANK * edges) / cells
     powers = cells ** (2 / 3)
     noise = np.sqrt(kept * powers.sum() / powers / (2 * math.pi)) * cells
     return float(noise.mean())
@@ -218,18 +256,23 @@ def _nominal(
     return [*alone, *parts]
 
 
+def _fewer(counts: FloatArray, groups: Groups, ordered: int) -> Groups:
+    """Merge the two lightest buckets, neighbours if on a scale, until there are few enough for classes."""
+    buckets = [np.flatnonzero(np.array(groups) == number).tolist() for number in range(max(groups) + 1)]
+    while len(buckets) > _MOST_CLASSES:
+        on_scale = sum(bucket[0] < ordered for bucket in buckets)  # they come first, in their order
+        pairs = [
+            (i, j)
+            for i, j in itertools.combinations(range(len(buckets)), 2)
+            if i >= on_scale or j == i + 1 < on_scale
+        ]
+        i, j = min(pairs, key=lambda pair: float(counts[buckets[pair[0]] + buckets[pair[1]]].sum()))
+        buckets[i] += buckets.pop(j)
+    return _numbered(len(counts), buckets)
+
+
 def _numbered(size: int, buckets: Sequence[Sequence[int]]) -> Groups:
     groups = np.zeros(size, np.int64)
     for number, bucket in enumerate(buckets):
         groups[list(bucket)] = number
     return tuple(int(group) for group in groups)
-
-
-def memory_bound(domain: Domain, *, most_cells: int) -> int:
-    """Bytes of the tables of a fit over buckets, before the buckets are known.
-
-    Cliques take 64 bytes a cell: belief, messages and what one step of the fit needs beside them. Each
-    pair of columns has exact, noisy, fitted and target counts, with no more buckets than codes.
-    """
-    pairs = sum(domain.cells(pair) for pair in itertools.combinations(domain.columns, 2))
-    return 64 * most_cells + 32 * pairs + 16 * sum(domain.sizes)

@@ -14,13 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpsynth.generators.buckets import Groups, merged
-from dpsynth.generators.one_ways import Noisy
+from dpsynth.generators.one_ways import Noisy, column_weight, whole_column
 from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
+from dpsynth.graphical.junction_tree import Edge
 from dpsynth.graphical.structure import Layer
 from dpsynth.mechanisms import GaussianMechanism, Measurement, MergedMarginal
+from dpsynth.schema.layout import Domain
 
 __all__ = ["PairRelease"]
+
+_SMALLEST = 1e-6
+"""Part of the rows that a class has at least."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,22 +49,55 @@ class PairRelease:
         """How many classes there are."""
         return 1 if self.target is None else max(self.groups[self.target]) + 1
 
-    def mechanism(self, mu: float) -> GaussianMechanism:
-        """All tables at the stated price, precision in proportion to cells^(2/3)."""
+    def mechanism(
+        self, mu: float, *, domain: Domain, columns: Sequence[str] = (), share: float = 0.0
+    ) -> GaussianMechanism:
+        """All tables at the stated price, precision in proportion to cells^(2/3); then columns once more.
+
+        Args:
+            mu: The price.
+            domain: Sizes of the columns.
+            columns: Columns that are asked again if `share` > 0.
+            share: Part of the price (of mu squared) for that, below one.
+        """
         first = () if self.target is None else (self.target,)
         queries = []
         for pair in self.pairs:
-            columns = (*first, *pair)
-            queries.append(MergedMarginal(columns=columns, groups=tuple(self.groups[c] for c in columns)))
-        return divided(queries, [math.prod(query.shape) ** (2 / 3) for query in queries], total=mu)
+            names = (*first, *pair)
+            queries.append(MergedMarginal(columns=names, groups=tuple(self.groups[c] for c in names)))
+        weights = [math.prod(query.shape) ** (2 / 3) for query in queries]
+        if share > 0:
+            again = [whole_column(domain, name) for name in columns]
+            parts = [column_weight(domain.size_of(name)) for name in columns]
+            scale = sum(weights) * share / (1 - share) / sum(parts)
+            queries, weights = [*queries, *again], [*weights, *(scale * part for part in parts)]
+        return divided(queries, weights, total=mu)
 
     def read(self, measurement: Measurement) -> dict[tuple[str, str], Noisy]:
         """For each pair its noisy counts, one table for each class along the first axis."""
         found = {}
-        for pair, (values, sigma) in zip(self.pairs, measurement, strict=True):
+        for pair, (values, sigma) in zip(self.pairs, measurement, strict=False):  # columns may follow
             shape = (self.classes, *(max(self.groups[name]) + 1 for name in pair))
             found[pair] = (np.asarray(values, np.float64).reshape(shape), sigma)
         return found
+
+    def with_more(
+        self, tables: Mapping[tuple[str, str], Noisy], measurement: Measurement
+    ) -> dict[tuple[str, str], Noisy]:
+        """The tables after another measurement of all of them, by inverse variance."""
+        both = {}
+        for pair, (counts, sigma) in self.read(measurement).items():
+            known, deviation = tables[pair]
+            mean, variance = combine([(known, deviation**2), (counts, sigma**2)])
+            both[pair] = (mean, math.sqrt(variance))
+        return both
+
+    def pooled(self, names: Sequence[str], tables: Mapping[tuple[str, str], Noisy]) -> dict[Edge, Noisy]:
+        """The tables of all classes together, by the numbers of their columns."""
+        return {
+            (names.index(left), names.index(right)): (counts.sum(0), sigma * math.sqrt(self.classes))
+            for (left, right), (counts, sigma) in tables.items()
+        }
 
     def layers(
         self,
@@ -82,6 +120,9 @@ class PairRelease:
         if self.target is not None:
             sums = [(table.sum((1, 2)), sigma**2 * table[0].size) for table, sigma in tables.values()]
             sizes = project_to_simplex(combine([coarse[self.target], *sums])[0], total)
+            # A class that noise left without rows would have no shares.
+            sizes = np.maximum(sizes, _SMALLEST * total)
+            sizes *= total / sizes.sum()
         by_class = {
             name: self._by_class(name, coarse[name], sizes, tables) for name in names if name != self.target
         }

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dpsynth.graphical.consistency import FloatArray, estimate_total
+from dpsynth.generators.shares import divided
+from dpsynth.graphical.consistency import FloatArray, combine, estimate_total
 from dpsynth.graphical.estimation import clean_margin, ordered_cells
-from dpsynth.mechanisms import GaussianMechanism, Marginal, Measurement, Total
+from dpsynth.mechanisms import GaussianMechanism, Marginal, Measurement, MergedMarginal, Total
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.schema import Schema
 
-__all__ = ["Noisy", "OneWays", "clean_margins", "one_ways", "table_total", "varied_columns"]
+__all__ = [
+    "Noisy",
+    "OneWays",
+    "clean_margins",
+    "column_weight",
+    "columns_again",
+    "one_way_noise",
+    "one_ways",
+    "table_total",
+    "varied_columns",
+    "whole_column",
+    "with_more",
+]
 
 _MOST_WEIGHED = 64
 
@@ -56,7 +69,7 @@ def one_ways(domain: Domain, mu: float) -> OneWays:
     columns = varied_columns(domain)
     if not columns:
         return OneWays(columns=(), mechanism=GaussianMechanism(queries=(Total(),), mus=(mu,)))
-    weights = [min(domain.size_of(name), _MOST_WEIGHED) ** (2 / 3) for name in columns]
+    weights = [column_weight(domain.size_of(name)) for name in columns]
     mus = tuple(mu * math.sqrt(weight / sum(weights)) for weight in weights)
     queries = tuple(Marginal(columns=(name,)) for name in columns)
     return OneWays(columns=columns, mechanism=GaussianMechanism(queries=queries, mus=mus))
@@ -77,3 +90,40 @@ def clean_margins(schema: Schema, noisy: Mapping[str, Noisy], total: float) -> d
 def table_total(tables: Mapping[Any, Noisy]) -> float:
     """The number of rows, from every noisy table at once."""
     return estimate_total(list(tables.values()))
+
+
+def column_weight(size: int) -> float:
+    """The precision that a column of `size` codes gets, in proportion."""
+    return float(min(size, _MOST_WEIGHED) ** (2 / 3))
+
+
+def whole_column(domain: Domain, name: str) -> MergedMarginal:
+    """A column without merging, as a query whose number is not fixed in the plan."""
+    return MergedMarginal(columns=(name,), groups=(tuple(range(domain.size_of(name))),))
+
+
+def columns_again(domain: Domain, columns: Sequence[str], mu: float) -> GaussianMechanism:
+    """The columns once more, at the stated price `mu`."""
+    weights = [column_weight(domain.size_of(name)) for name in columns]
+    return divided([whole_column(domain, name) for name in columns], weights, total=mu)
+
+
+def with_more(columns: Mapping[str, Noisy], answers: Sequence[Noisy]) -> dict[str, Noisy]:
+    """The noisy counts of both measurements, by inverse variance."""
+    both = {}
+    for (name, (known, deviation)), (values, sigma) in zip(columns.items(), answers, strict=True):
+        mean, variance = combine([(known, deviation**2), (np.asarray(values, np.float64), sigma**2)])
+        both[name] = (mean, math.sqrt(variance))
+    return both
+
+
+def one_way_noise(columns: Mapping[str, Noisy], margins: Mapping[str, FloatArray]) -> float:
+    """The mean total variation distance of a cleaned column from the truth that noise is expected to make.
+
+    A cell is wrong by the mean absolute noise, or by what it holds if that is less.
+    """
+    distances = []
+    for name, (_, sigma) in columns.items():
+        wrong = np.minimum(math.sqrt(2 / math.pi) * sigma, margins[name])
+        distances.append(float(wrong.sum()) / (2 * float(margins[name].sum())))
+    return float(np.mean(distances))

@@ -16,17 +16,23 @@ from typing import Any
 import numpy as np
 
 from dpsynth.generators.buckets import Groups, bucketed, merged
+from dpsynth.generators.memory import fitting
 from dpsynth.generators.one_ways import Noisy
 from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray, project_to_simplex, rake, shrink
 from dpsynth.graphical.junction_tree import Edge
+from dpsynth.graphical.low_rank import denoised
 from dpsynth.mechanisms import GaussianMechanism, Measurement, MergedMarginal
 
-__all__ = ["Refinement", "choose_refinement"]
+__all__ = ["Refinement", "hiding_pairs", "plan_refinement"]
 
 _STRONG = 0.45
 """Total variation distance from independence at which a pair is looked at again."""
-_FINEST = 128
+_MERGED = 0.02
+"""Probability of two codes in one bucket from which on a bucket hides something."""
+_LARGE = 256
+"""So many cells are worth another look even if no code was merged."""
+_FINEST = (128, 64, 32, 16)
 _PULL = 20.0
 """How much weaker than a table of counts an earlier estimate binds a new one."""
 
@@ -104,42 +110,78 @@ class Refinement:
         return found
 
 
-def choose_refinement(
+def hiding_pairs(
+    names: Sequence[str],
+    margins: Mapping[str, FloatArray],
+    coarse: Mapping[str, Groups],
+    tables: Mapping[Edge, Noisy],
+) -> tuple[Edge, ...]:
+    """The pairs that nearly determine each other, and have many cells or codes that were merged.
+
+    Args:
+        names: All columns.
+        margins: Cleaned counts of the codes of each column.
+        coarse: The buckets.
+        tables: Noisy counts of the pairs over the buckets.
+    """
+    sums = [merged(margins[name], coarse[name]) for name in names]
+    total = float(sums[0].sum())
+    independent = {(i, j): np.outer(sums[i], sums[j]) / total for i, j in tables}
+    estimates = denoised([tables], [independent])[0]
+    moved = {pair: float(np.abs(estimates[pair] - independent[pair]).sum()) / (2 * total) for pair in tables}
+
+    def hides(pair: Edge) -> bool:
+        merges = any(_hidden(margins[names[node]], coarse[names[node]]) > _MERGED for node in pair)
+        return moved[pair] > _STRONG and (merges or tables[pair][0].size >= _LARGE)
+
+    best = sorted((pair for pair in tables if hides(pair)), key=lambda pair: -moved[pair])
+    return tuple(best[: max(len(names) // 2, 1)])
+
+
+def plan_refinement(
+    pairs: Sequence[Edge],
     names: Sequence[str],
     ordered: Mapping[str, int],
     margins: Mapping[str, FloatArray],
     coarse: Mapping[str, Groups],
-    columns: Mapping[str, Noisy],
-    targets: Mapping[Edge, FloatArray],
+    least: Mapping[str, float],
     *,
-    deviations: float,
+    most_cells: int,
 ) -> Refinement:
-    """The pairs that depend most on each other, over the finest buckets that noise allows; at least one.
+    """Count `pairs` again, over the finest buckets that noise and memory allow.
 
     Args:
+        pairs: What `hiding_pairs` gave, the best first.
         names: All columns.
         ordered: How many of the first codes of each column stand on a scale.
         margins: Cleaned counts of the codes of each column.
         coarse: The buckets.
-        columns: Noisy one-way counts.
-        targets: Estimates of the pairs over the buckets.
-        deviations: Least mass of a merged bucket, in standard deviations of a one-way count.
+        least: Least mass of a merged bucket of each column.
+        most_cells: Bound on the cells of all finer tables together.
     """
-    total = float(margins[names[0]].sum())
 
-    def moved(pair: Edge) -> float:
-        table = targets[pair]
-        independent = np.outer(table.sum(1), table.sum(0)) / total
-        return float(np.abs(table - independent).sum()) / (2 * total)
+    def fine(number: int) -> dict[str, Groups]:
+        found = dict(coarse)
+        for name in {names[node] for pair in pairs for node in pair}:
+            finest = bucketed(margins[name], ordered[name], number=number, least=least[name])
+            found[name] = _common(coarse[name], finest)
+        return found
 
-    shares = {pair: moved(pair) for pair in targets}
-    best = sorted(shares, key=lambda pair: -shares[pair])
-    chosen = [pair for pair in best[: len(names) // 2] if shares[pair] > _STRONG] or best[:1]
-    fine = dict(coarse)
-    for name in {names[node] for pair in chosen for node in pair}:
-        finest = bucketed(margins[name], ordered[name], number=_FINEST, least=deviations * columns[name][1])
-        fine[name] = _common(coarse[name], finest)
-    return Refinement(names=tuple(names), pairs=tuple(sorted(chosen)), coarse=coarse, fine=fine)
+    def sizes(groups: Mapping[str, Groups]) -> list[int]:
+        return [math.prod(max(groups[names[node]]) + 1 for node in pair) for pair in pairs]
+
+    groups = next(
+        (found for number in _FINEST if sum(sizes(found := fine(number))) <= most_cells), dict(coarse)
+    )
+    chosen = sorted(pairs[: max(fitting(sizes(groups), most_cells), 1)])
+    return Refinement(names=tuple(names), pairs=tuple(chosen), coarse=coarse, fine=groups)
+
+
+def _hidden(counts: FloatArray, groups: Groups) -> float:
+    """The probability that two rows of one bucket have different codes."""
+    sums = merged(counts, groups)[np.array(groups)]
+    same = np.divide(counts**2, sums, out=np.zeros(len(counts)), where=sums > 0)
+    return 1.0 - float(same.sum()) / float(counts.sum())
 
 
 def _common(coarse: Groups, finer: Groups) -> Groups:

@@ -11,12 +11,13 @@ import numpy as np
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.junction_tree import Edge
 from dpsynth.graphical.polish import polish
-from dpsynth.graphical.sampling import Codes, deal, grouped_order
+from dpsynth.graphical.sampling import Codes, RowSampler
 
-__all__ = ["Expansion"]
+__all__ = ["BYTES", "Expansion", "parts"]
 
-_MOST_CELLS = 4_000_000
-"""Of the tables that codes are polished to: 64 megabytes with what is counted beside them."""
+_MOST_CELLS = 2_000_000
+BYTES = 24 * _MOST_CELLS
+"""Of the tables that codes are exchanged for, and what is counted beside them."""
 
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -59,16 +60,16 @@ class Expansion:
         }
         measured = {node for pair in targets for node in pair}
         exchanging = {node: levels[node].parents for node in measured if levels[node].finer}
-        cells = np.empty_like(drawn)
+        cells, sampler = np.empty_like(drawn), RowSampler(len(drawn), rng)
         for node, level in levels.items():
-            cells[:, node] = _dealt(drawn[:, node], level.parents, level.shares, rng)
+            cells[:, node] = parts(drawn[:, node], level.parents, level.shares, sampler)
         if exchanging:
             wanted = {pair: self._wanted(pair, table, levels) for pair, table in targets.items()}
             sizes = [len(level.parents) for level in levels.values()]
             polish(cells, sizes, wanted, rng, rounds=rounds, within=exchanging)
         for node, level in levels.items():
             if len(level.inside) > len(level.parents):
-                cells[:, node] = _dealt(cells[:, node], shown[node], level.inside, rng)
+                cells[:, node] = parts(cells[:, node], shown[node], level.inside, sampler)
         return cells
 
     def pair(self, pair: Edge, table: FloatArray) -> FloatArray:
@@ -158,12 +159,18 @@ def _within(groups: IndexArray, detail: FloatArray) -> FloatArray:
     return np.where(sums > 0, detail / np.where(sums > 0, sums, 1.0), 1.0 / sizes)
 
 
-def _dealt(
-    drawn: np.ndarray[Any, Any], parents: IndexArray, shares: FloatArray, rng: np.random.Generator
-) -> Codes:
-    """A part for each whole, in random order inside it; `parents` has the whole of each part."""
-    inside = np.arange(int(parents.max()) + 1)[:, None] == parents
-    counts = np.bincount(drawn, minlength=len(inside))
-    codes = np.empty(len(drawn), np.int32)
-    codes[grouped_order(drawn, rng)] = deal(inside * shares, counts, rng)
-    return codes
+def parts(drawn: np.ndarray[Any, Any], parents: IndexArray, shares: FloatArray, sampler: RowSampler) -> Codes:
+    """A part for each whole.
+
+    Args:
+        drawn: For each row its whole.
+        parents: For each part the whole that it belongs to.
+        shares: For each part its probability within its whole, in any unit.
+        sampler: Deals them out.
+    """
+    inside = (np.arange(int(parents.max()) + 1)[:, None] == parents) * shares
+    sums = inside.sum(axis=1, keepdims=True)
+    even = 1 / len(parents)  # of a whole that no row has
+    return sampler.draw(drawn, np.where(sums > 0, inside / np.where(sums > 0, sums, 1.0), even)).astype(
+        np.int32
+    )

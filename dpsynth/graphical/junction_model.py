@@ -9,16 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dpsynth.errors import StorageError
-from dpsynth.graphical.calibration import conditioned, sum_to
+from dpsynth.graphical.calibration import conditioned
+from dpsynth.graphical.clique_sampling import sample_cliques
 from dpsynth.graphical.completion import FREE, PRESENT, completed, present_codes, records
 from dpsynth.graphical.conditionals import chain_of_tree, needed
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.elimination import chain_marginal, eliminated, expanded, nodes_of
 from dpsynth.graphical.evidence import Given, evidence_weights, impossible
-from dpsynth.graphical.expansion import Expansion
+from dpsynth.graphical.expansion import Expansion, parts
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
-from dpsynth.graphical.sampling import Codes, deal, grouped_order
+from dpsynth.graphical.sampling import Codes, RowSampler
 from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
@@ -72,13 +73,16 @@ class JunctionModel:
         """Draw `rows` records; `given` says which codes columns may have, all else follows."""
         known = self._known(given or {})
         if known:
-            drawn = _sample_buckets(self.tree, self._conditioned(given or {}, known), rows, rng)
-            details = [known.get(node, detail) for node, detail in enumerate(self.details)]
+            drawn = sample_cliques(self.tree, self._conditioned(given or {}, known), rows, rng)
+            details, sampler = (
+                [known.get(i, detail) for i, detail in enumerate(self.details)],
+                RowSampler(rows, rng),
+            )
             return {
-                name: _expanded(drawn[:, node], self.buckets[node], details[node], rng)
+                name: parts(drawn[:, node], self.buckets[node], details[node], sampler)
                 for node, name in enumerate(self.schema.domain.columns)
             }
-        drawn = _sample_buckets(self.tree, self.beliefs, rows, rng)
+        drawn = sample_cliques(self.tree, self.beliefs, rows, rng)
         codes = np.empty_like(drawn)
         for chosen, wanted in self._wanted(drawn):
             part = drawn[chosen]
@@ -123,7 +127,8 @@ class JunctionModel:
         for node, codes in enumerate(given.T):
             for kind, shares in ((FREE, self.details[node]), (PRESENT, details[node])):
                 places = np.flatnonzero(codes == kind)
-                codes[places] = _expanded(drawn[places, node], self.buckets[node], shares, rng)
+                sampler = RowSampler(len(places), rng)
+                codes[places] = parts(drawn[places, node], self.buckets[node], shares, sampler)
         return dict(zip(self.schema.domain.columns, given.T.astype(np.int32), strict=True))
 
     @property
@@ -245,40 +250,6 @@ class JunctionModel:
         if beliefs is None:
             raise impossible(given)
         return tuple(beliefs)
-
-
-def _expanded(
-    drawn: np.ndarray[Any, Any], buckets: np.ndarray[Any, Any], details: FloatArray, rng: np.random.Generator
-) -> Codes:
-    """A code for each bucket in `drawn`, in random order inside the bucket."""
-    inside = (np.arange(buckets.max() + 1)[:, None] == buckets) * details
-    sums = inside.sum(axis=1, keepdims=True)
-    shares = np.where(sums > 0, inside / np.where(sums > 0, sums, 1.0), 1 / len(buckets))
-    codes = np.empty(len(drawn), np.int32)
-    codes[grouped_order(drawn, rng)] = deal(shares, np.bincount(drawn, minlength=len(shares)), rng)
-    return codes
-
-
-def _sample_buckets(
-    tree: JunctionTree, beliefs: tuple[FloatArray, ...], rows: int, rng: np.random.Generator
-) -> Codes:
-    """Clique after clique, what is new in it given what it shares with its parent."""
-    drawn = np.zeros((rows, len(tree.sizes)), np.int32)
-    for clique, separator, belief in zip(tree.cliques, tree.separators, beliefs, strict=True):
-        fresh = [node for node in clique if node not in separator]
-        shared, shape = tree.shape(separator), tree.shape(fresh)
-        table = sum_to(belief, clique, (*separator, *fresh)).reshape(int(np.prod(shared, dtype=int)), -1)
-        sums = table.sum(axis=1, keepdims=True)
-        shares = np.where(sums > 0, table / np.where(sums > 0, sums, 1.0), 1 / table.shape[1])
-        groups = np.zeros(rows, np.int64)
-        for node in separator:
-            groups = groups * tree.sizes[node] + drawn[:, node]
-        cells = np.empty(rows, np.int32)
-        counts = np.bincount(groups, minlength=len(table))
-        cells[grouped_order(groups, rng)] = deal(shares, counts, rng)
-        for node, codes in zip(fresh, np.unravel_index(cells, shape), strict=True):
-            drawn[:, node] = codes
-    return drawn
 
 
 def _check_tree(tree: JunctionTree) -> None:

@@ -110,6 +110,7 @@ def grow(
     limit: int,
     most: int,
     attempts: int,
+    refused: set[Edge],
 ) -> list[Edge]:
     """`candidates`, in order, that can join `edges` within `limit` cells.
 
@@ -119,13 +120,18 @@ def grow(
         candidates: The best first.
         limit: Bound on the cells of all cliques.
         most: Stop after so many.
-        attempts: Stop after so many refusals.
+        attempts: Stop after so many that do not fit.
+        refused: Candidates that did not fit once stay out: a graph that grows makes no room. They are
+            added here.
     """
     chosen: list[Edge] = []
     for candidate in candidates:
         if len(chosen) == most or attempts == 0:
             break
+        if candidate in refused:
+            continue
         if eliminate(sizes, [*edges, *chosen, candidate], limit) is None:
+            refused.add(candidate)
             attempts -= 1
         else:
             chosen.append(candidate)

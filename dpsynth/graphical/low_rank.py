@@ -63,8 +63,10 @@ def shrunk(noisy: FloatArray, sigma: float) -> FloatArray:
     left, values, right = np.linalg.svd(noisy, full_matrices=False)
     small, large = sorted(noisy.shape)
     ratio, scale = small / large, sigma * math.sqrt(large)
-    sizes = np.maximum(values / scale, 1 + math.sqrt(ratio))
+    edge = 1 + math.sqrt(ratio)
+    sizes = np.maximum(values / scale, edge)
     kept = scale * np.sqrt(np.maximum((sizes**2 - ratio - 1) ** 2 - 4 * ratio, 0.0)) / sizes
+    kept[sizes == edge] = 0.0  # which rounding would miss by a little
     result: FloatArray = (left * kept) @ right
     return result
 

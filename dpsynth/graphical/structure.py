@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,12 +80,15 @@ def fit_junction_tree(layers: Sequence[Layer], *, limit: int) -> tuple[JunctionT
     fits = [_Fit(layer) for layer in layers]
     sizes = [len(margin) for margin in layers[0].margins]
     edges: list[Edge] = []
+    refused: set[Edge] = set()
+    room = limit // len(fits)
+    at_a_time = max(_AT_A_TIME, len(sizes) // 6)
     tree = junction_tree(sizes, edges)
     for fit in fits:
         fit.settle(tree)
     while True:
-        ranked = _ranked(tree, fits, edges)
-        chosen = grow(sizes, edges, ranked, limit=limit // len(fits), most=_AT_A_TIME, attempts=_ATTEMPTS)
+        ranked = _ranked(tree, fits, edges, refused)
+        chosen = grow(sizes, edges, ranked, limit=room, most=at_a_time, attempts=_ATTEMPTS, refused=refused)
         edges += chosen
         if chosen:
             tree = junction_tree(sizes, edges)
@@ -110,9 +113,8 @@ def target_tables(
     independent columns, one of what is added to the fitted tree. The first knows nothing of the tree's
     mistakes, the second starts closer; what they have wrong differs, so their mean is better than each.
     With several layers there is a third: what is added to the association in all layers together.
-    Pairs that were not measured are the tree's.
     """
-    fitted = [all_pairs(tree, own) for own in beliefs]
+    fitted = [all_pairs(tree, own, layer.pairs) for own, layer in zip(beliefs, layers, strict=True)]
     noisy = [layer.pairs for layer in layers]
     starts = [[_product(layer) for layer in layers], fitted]
     if len(layers) > 1:
@@ -124,8 +126,8 @@ def target_tables(
         starts.append([_met(common, layer) for layer in layers])
     estimates = [denoised(noisy, expected) for expected in starts]
     return [
-        _met(known | _mean([estimate[number] for estimate in estimates]), layer)
-        for number, (layer, known) in enumerate(zip(layers, fitted, strict=True))
+        _met(_mean([estimate[number] for estimate in estimates]), layer)
+        for number, layer in enumerate(layers)
     ]
 
 
@@ -162,19 +164,23 @@ def _pooled(layers: Sequence[Layer]) -> Layer:
     )
 
 
-def _ranked(tree: JunctionTree, fits: Sequence[_Fit], edges: Sequence[Edge]) -> list[Edge]:
+def _ranked(
+    tree: JunctionTree, fits: Sequence[_Fit], edges: Sequence[Edge], refused: Collection[Edge]
+) -> list[Edge]:
     """The pairs that differ from the model by more than noise, the best first.
 
     The best has the largest difference for the root of its cells: a large table that joins the tree
     leaves less room for all others.
     """
     surplus: dict[Edge, float] = {}
+    known = {*edges, *refused}
+    candidates = [pair for pair in fits[0].layer.pairs if pair not in known]
     for fit in fits:
-        expected = all_pairs(tree, fit.beliefs)
-        for pair, (noisy, sigma) in fit.layer.pairs.items():
-            if pair not in edges:
-                gain = _surplus(noisy, sigma, expected[pair]) / math.pow(noisy.size, _THRIFT)
-                surplus[pair] = surplus.get(pair, 0.0) + max(gain, 0.0)
+        expected = all_pairs(tree, fit.beliefs, candidates)
+        for pair in candidates:
+            noisy, sigma = fit.layer.pairs[pair]
+            gain = _surplus(noisy, sigma, expected[pair]) / math.pow(noisy.size, _THRIFT)
+            surplus[pair] = surplus.get(pair, 0.0) + max(gain, 0.0)
     return sorted((pair for pair in surplus if surplus[pair] > 0), key=lambda pair: -surplus[pair])
 
 

@@ -11,6 +11,7 @@ from dpsynth.mechanisms._noise import tainted
 from dpsynth.mechanisms.base import Measurement, Mechanism, Query, Sensitivity
 from dpsynth.mechanisms.gaussian import GaussianMechanism, gaussian_sigma
 from dpsynth.mechanisms.laplace import LaplaceMechanism, laplace_scale
+from dpsynth.mechanisms.noisy_scores import NoisyScores
 from dpsynth.mechanisms.partition import PartitionSelection
 from dpsynth.mechanisms.queries import Marginal, MergedMarginal, Total
 from dpsynth.mechanisms.selection import ExponentialMechanism, MarginalGap, on_grid
@@ -25,6 +26,7 @@ __all__ = [
     "Measurement",
     "Mechanism",
     "MergedMarginal",
+    "NoisyScores",
     "PartitionSelection",
     "Query",
     "Sensitivity",
@@ -35,4 +37,4 @@ __all__ = [
     "tainted",
 ]
 
-MECHANISMS = (GaussianMechanism, LaplaceMechanism, ExponentialMechanism, PartitionSelection)
+MECHANISMS = (GaussianMechanism, LaplaceMechanism, ExponentialMechanism, NoisyScores, PartitionSelection)

@@ -21,7 +21,7 @@ import numpy as np
 from dpsynth._compiled import kernel
 from dpsynth.mechanisms.base import CodedColumn, IntArray
 
-__all__ = ["Group", "Kept", "Pass", "joint_counts", "plan_passes", "summed_out", "summed_to"]
+__all__ = ["Group", "Kept", "Pass", "joint_counts", "plan_passes", "summed_to", "walked"]
 
 Array = np.ndarray[Any, Any]
 Group = tuple[CodedColumn, ...]
@@ -112,7 +112,7 @@ def joint_counts(left: Array, right: Array, width: int, cells: int) -> Array:
 
 def _summed_in_numpy(joint: Array, left: IntArray, right: IntArray, cells: int) -> IntArray:
     counts = np.zeros(cells, np.int64)
-    np.add.at(counts, np.add.outer(left, right).ravel(), joint)
+    np.add.at(counts, np.add.outer(left, right).ravel(), joint.astype(np.int64))
     return counts
 
 
@@ -128,16 +128,28 @@ def summed_to(joint: Array, left: IntArray, right: IntArray, cells: int) -> IntA
     return counts
 
 
-def summed_out(joint: Array, walk: Pass, sizes: Mapping[CodedColumn, int]) -> dict[Group, IntArray]:
-    """The marginals that `walk` serves, each flat, in C order over its columns, and read-only."""
+def walked(
+    walk: Pass, left: Array, right: Array, sizes: Mapping[CodedColumn, int], *, compiled: bool
+) -> dict[Group, IntArray]:
+    """The marginals that `walk` serves, each flat, in C order over its columns, and read-only.
+
+    Args:
+        walk: What to count.
+        left: For each row the code of its left group.
+        right: For each row the code of its right group.
+        sizes: How many codes each column has.
+        compiled: There is enough to count to be worth loading numba.
+    """
+    count, add = joint_counts.form(worthwhile=compiled), summed_to.form(worthwhile=compiled)
+    joint = count(left, right, cells(walk.right, sizes), cells(walk.left + walk.right, sizes))
     answers = {}
     for marginal in walk.marginals:
         if marginal == walk.left + walk.right:
             counts = joint.astype(np.int64)
         else:
             steps = {column: cells(marginal[i + 1 :], sizes) for i, column in enumerate(marginal)}
-            left, right = (_places(group, steps, sizes) for group in (walk.left, walk.right))
-            counts = summed_to(joint, left, right, cells(marginal, sizes))
+            down, across = (_places(group, steps, sizes) for group in (walk.left, walk.right))
+            counts = add(joint, down, across, cells(marginal, sizes))
         counts.setflags(write=False)
         answers[marginal] = counts
     return answers

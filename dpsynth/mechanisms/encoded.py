@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from dpsynth.errors import DataError, RawAccessError
-from dpsynth.mechanisms._counting import Group, Kept, Pass, cells, joint_counts, plan_passes, summed_out
+from dpsynth.mechanisms._counting import Group, Kept, Pass, plan_passes, walked
 from dpsynth.mechanisms.base import IntArray
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ ROWS_LIMIT = 2**32  # lets scores promise, without looking, that they fit 64 bit
 
 _COUNT_BYTES = 64 * 2**20
 _CODE_BYTES = 256 * 2**20
+_COMPILED_STEPS = 2**26  # numpy needs half a second for so many
 _THREADS = 2
 
 
@@ -93,6 +94,7 @@ class EncodedTable:
         columns = dict.fromkeys(column for marginal in marginals for column in marginal)
         sizes = {(name, groups): self._size(name, groups) for name, groups in columns}
         groups, passes = plan_passes(marginals, sizes, self._rows)
+        compiled = len(passes) * self._rows > _COMPILED_STEPS
         counts: dict[Group, IntArray] = {}
         with ThreadPoolExecutor(_THREADS) as threads:  # the kernels do not hold the interpreter's lock
             codes = self._groups.find(groups, lambda lacking: threads.map(self._fused, lacking))
@@ -101,8 +103,7 @@ class EncodedTable:
                 left, right = (
                     codes[side] if side in codes else self._fused(side) for side in (one.left, one.right)
                 )
-                joint = joint_counts(left, right, cells(one.right, sizes), cells(one.left + one.right, sizes))
-                return summed_out(joint, one, sizes)
+                return walked(one, left, right, sizes, compiled=compiled)
 
             for found in threads.map(walk, passes):
                 counts.update(found)

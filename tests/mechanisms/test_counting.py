@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.mechanisms import _counting
-from dpsynth.mechanisms._counting import Kept, Pass, joint_counts, plan_passes, summed_out, summed_to
+from dpsynth.mechanisms._counting import Kept, Pass, joint_counts, plan_passes, summed_to, walked
 from dpsynth.mechanisms.encoded import EncodedTable
 from dpsynth.schema.layout import Domain
 
@@ -124,16 +124,21 @@ def test_the_forms_of_the_sums_agree_and_do_not_overflow() -> None:
         assert counts.max() > 2**32
 
 
-def test_marginals_come_in_the_order_of_their_columns() -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_marginals_come_in_the_order_of_their_columns(compiled: bool) -> None:
     a, b, c = sizes = sizes_of(2, 3, 4)
-    joint = np.arange(24, dtype=np.uint32)
-    table = joint.reshape(2, 3, 4)
+    left, right = (
+        np.repeat(np.arange(6), 4).repeat(np.arange(24)),
+        np.tile(np.arange(4), 6).repeat(np.arange(24)),
+    )
     asked = ((c, a), (b,), (a, b, c), ())
-    found = summed_out(joint, Pass(left=(a, b), right=(c,), marginals=asked), sizes)
+    found = walked(Pass(left=(a, b), right=(c,), marginals=asked), left, right, sizes, compiled=compiled)
+    table = np.arange(24).reshape(2, 3, 4)
     np.testing.assert_array_equal(found[c, a], table.sum(axis=1).T.ravel())
     np.testing.assert_array_equal(found[b,], table.sum(axis=(0, 2)))
-    np.testing.assert_array_equal(found[a, b, c], joint)
-    np.testing.assert_array_equal(found[()], [joint.sum()])
+    np.testing.assert_array_equal(found[a, b, c], table.ravel())
+    np.testing.assert_array_equal(found[()], [table.sum()])
+    assert {counts.dtype for counts in found.values()} == {np.dtype(np.int64)}
 
 
 def test_the_memory_is_bounded_and_forgets_the_least_recently_used() -> None:
