@@ -13,13 +13,14 @@ __all__ = ["plan"]
 
 def plan(schema: SchemaPath, method: Method = "mst", epsilon: Epsilon = 1.0, delta: Delta = 1e-9) -> None:
     """Show what a run would ask and how noisy its answers would be. No data is opened."""
+    from dpsynth.generators.derived import with_constraints
     from dpsynth.generators.registry import get
     from dpsynth.privacy.accountant import price
     from dpsynth.privacy.budget import Budget
     from dpsynth.schema.schema import Schema
 
     known = Schema.load(schema)
-    made = get(method).plan(known, Budget(epsilon=epsilon, delta=delta))
+    made = with_constraints(get(method), known).plan(known, Budget(epsilon=epsilon, delta=delta))
     cost = price(made.events, delta=delta, adaptive=made.adaptive)
     rhos = [price((step.event,), delta=delta).rho or 0.0 for step in made.steps]
     lines = [(s.label, str(s.event), s.detail, rho) for s, rho in zip(made.steps, rhos, strict=True)]

@@ -27,6 +27,7 @@ _GENERATORS = {
     "privbayes": "dpsynth.generators.privbayes:PrivBayes",
 }
 _MODELS = {
+    "derived": "dpsynth.generators.derived_model:DerivedModel",
     "junction-tree": "dpsynth.graphical.junction_model:JunctionModel",
     "network": "dpsynth.graphical.network:BayesianNetwork",
     "tree": "dpsynth.graphical.tree:TreeModel",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get
 from dpsynth.ledger import Cap, Ledger
@@ -56,6 +57,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
     Returns:
         The fitted model with its guarantee and the transcript of its run. It holds no data.
     """
+    generator = with_constraints(generator, schema)
     table = PrivateTable.load(source, schema)
     session = Session.open(table, budget=budget, ledger=ledger, dataset=dataset, cap=cap)
     if discover:
