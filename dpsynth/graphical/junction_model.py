@@ -210,6 +210,8 @@ class JunctionModel:
         _check_tree(tree)
         if classes is not None and not 0 <= classes < len(sizes):
             raise StorageError("The saved junction tree has no such column of classes.")
+        if not all(0 <= left < right < len(sizes) for left, right in (*targets, *refined)):
+            raise StorageError("The saved junction tree has no such pairs of columns.")
         layers = 1 if classes is None else tree.sizes[classes]
         coded = zip(buckets, details, sizes, strict=True)
         if (

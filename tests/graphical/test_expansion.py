@@ -20,7 +20,9 @@ def numbered(labels: np.ndarray) -> np.ndarray:
 
 
 def shares_within(weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    return weights / np.bincount(groups, weights=weights)[groups]
+    """Shares of each group; even where it weighs nothing."""
+    sums, sizes = (np.bincount(groups, weights=w)[groups] for w in (weights, np.ones(len(groups))))
+    return np.where(sums > 0, weights / np.where(sums > 0, sums, 1.0), 1 / sizes)
 
 
 def sums_over(table: np.ndarray, groups: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -43,7 +45,7 @@ def cases(draw: st.DrawFn) -> tuple[Expansion, np.ndarray, Targets]:
     sizes = [draw(st.integers(1, 9)) for _ in range(3)]
     buckets = [numbered(rng.integers(0, size, size) // draw(st.integers(1, 4))) for size in sizes]
     fine = [numbered(own * 4 + rng.integers(0, 3, len(own))) for own in buckets]
-    weights = [rng.gamma(1.0, size=size) * (rng.random(size) < 0.8) + 1e-9 for size in sizes]
+    weights = [rng.gamma(1.0, size=size) * (rng.random(size) < 0.7) for size in sizes]
     details = tuple(shares_within(w, own) for w, own in zip(weights, buckets, strict=True))
     rows = draw(st.integers(0, 300))
     drawn = np.column_stack([rng.integers(0, own.max() + 1, rows) for own in buckets]).astype(np.int32)
@@ -53,8 +55,8 @@ def cases(draw: st.DrawFn) -> tuple[Expansion, np.ndarray, Targets]:
     refined = {}
     for i, j in draw(st.lists(st.sampled_from([(0, 1), (0, 2), (1, 2)]), unique=True)):
         table = rng.gamma(0.5, size=(fine[i].max() + 1, fine[j].max() + 1))
-        table[rng.random(table.shape) < 0.3] = 0.0
-        refined[i, j] = (table + 1e-12) / (table + 1e-12).sum()
+        table[rng.random(table.shape) < 0.5] = 0.0
+        refined[i, j] = table if table.sum() == 0 else table / table.sum()
     found = Expansion(buckets=tuple(buckets), details=details, fine=tuple(fine), refined=refined)
     return found, drawn, targets
 
@@ -91,17 +93,22 @@ def test_a_pair_over_codes_sums_to_its_buckets_and_is_refined(
         assert (codes >= 0).all()
         np.testing.assert_allclose(sums_over(codes, tuple(buckets)), table, atol=1e-9)
         one, two = (inside.details[node] for node in pair)
+        expected = table[np.ix_(*buckets)] * np.outer(one, two)
         if pair in inside.refined:
-            # In each combination of buckets the finer ones are as refined, all in one proportion.
-            finer = sums_over(codes, tuple(fine))
-            places = np.ix_(
-                *[own[np.unique(f, return_index=True)[1]] for own, f in zip(buckets, fine, strict=True)]
+            # In each combination of buckets the finer ones are as refined, all in one proportion, if anything
+            # is known about it; codes have their shares of these.
+            firsts = [np.unique(own, return_index=True)[1] for own in fine]
+            parents = tuple(own[first] for own, first in zip(buckets, firsts, strict=True))
+            whole = sums_over(inside.refined[pair], parents)[np.ix_(*parents)]
+            known = np.where(whole > 0, whole, 1.0)
+            finer = np.where(
+                whole > 0,
+                inside.refined[pair] * table[np.ix_(*parents)] / known,
+                sums_over(expected, tuple(fine)),
             )
-            refined = inside.refined[pair]
-            whole = sums_over(refined, (places[0][:, 0], places[1][0]))[places]
-            np.testing.assert_allclose(finer, refined * table[places] / whole, rtol=1e-6, atol=1e-9)
-        else:
-            np.testing.assert_allclose(codes, table[np.ix_(*buckets)] * np.outer(one, two), atol=1e-9)
+            shares = [shares_within(inside.details[node], inside.fine[node]) for node in pair]
+            expected = finer[np.ix_(*fine)] * np.outer(*shares)
+        np.testing.assert_allclose(codes, expected, rtol=1e-9, atol=1e-9)
 
 
 def diagonal(size: int = 24, of: int = 6) -> tuple[Expansion, np.ndarray, Targets]:
