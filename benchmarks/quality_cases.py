@@ -20,7 +20,7 @@ __all__ = ["CASES", "Case", "Table", "load_score", "scores"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 ADULT_ORDERED = {"age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week"}
-NIST_TEN = "AGEP SEX MSP RAC1P HOUSING_TYPE OWN_RENT EDU PINCP_DECILE DVET DEYE".split()
+NIST_TEN = ["AGEP", "SEX", "MSP", "RAC1P", "HOUSING_TYPE", "OWN_RENT", "EDU", "PINCP_DECILE", "DVET", "DEYE"]
 WIDE_COLUMNS, WIDE_ROWS, WIDE_PAIRS = 200, 100_000, 600
 SMALL_ROWS, SMALL_COLUMNS = 1_000, 10
 
