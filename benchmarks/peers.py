@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def environment(peer: Peer, cache: Path) -> tuple[Path, str]:
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], [*pip, *peer.requirements]):
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
-            return python, f"not installed: {_last_line(done.stderr)}"
+            return python, f"not installed: {_reason(done.stderr)}"
     torch = subprocess.run([str(python), "-c", "import torch"], check=False, capture_output=True)
     if torch.returncode == 0:
         return python, "not run: its environment brings torch, which these tables do not need"
@@ -82,10 +83,12 @@ def environment(peer: Peer, cache: Path) -> tuple[Path, str]:
     return python, ""
 
 
-def _last_line(text: str) -> str:
-    """The last line that says something, short, without what would break a table."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[-1] if lines else "no message")[:MOST_REASON].replace("|", "/")
+def _reason(errors: str) -> str:
+    """The last exception, or else the last line, short, without what would break a table."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    raised = [at for at, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    text = " ".join(lines[raised[-1] if raised else -1 :]) or "no message"
+    return text[:MOST_REASON].replace("|", "/")
 
 
 def limited(command: list[str], limit: float) -> Outcome:
@@ -108,7 +111,7 @@ def limited(command: list[str], limit: float) -> Outcome:
             return Outcome(seconds=limit, failure=f"stopped after {limit:g} s")
     seconds = time.perf_counter() - start
     if process.returncode:
-        return Outcome(seconds=seconds, failure=f"failed: {_last_line(errors)}")
+        return Outcome(seconds=seconds, failure=f"failed: {_reason(errors)}")
     return Outcome(seconds=seconds, peak_mb=json.loads(output.splitlines()[-1])["peak_mb"])
 
 
