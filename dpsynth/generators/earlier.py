@@ -32,6 +32,8 @@ __all__ = ["Known", "KnownBuckets", "known_before", "origin"]
 
 _KEPT = 0.5
 """Least price of earlier pairs (of mu squared), in parts of that of the new ones, for keeping buckets."""
+_SHARPER = 2.0
+"""Buckets are chosen as if pairs were measured at so many times their price (mu), with public data."""
 _MIXED = 1e-3
 """Share of independence in what is expected, so that nothing is impossible."""
 _SWEEPS = 30
@@ -68,6 +70,11 @@ class Known:
     tables: tuple[MeasuredTable, ...] = ()
     prices: Mapping[int, float] = field(default_factory=dict)
     public: ExactModel | None = None
+
+    @property
+    def sharper(self) -> float:
+        """How much finer than noise alone would have it buckets are to be, as a factor of mu."""
+        return 1.0 if self.public is None else _SHARPER
 
     def columns(self, answers: Mapping[str, Noisy]) -> dict[str, Noisy]:
         """The one-way counts together with the earlier ones, by inverse variance."""
@@ -249,6 +256,7 @@ def _pulled(
     unbiased estimate of how wrong the expected ones are (empirical Bayes: Efron and Morris, 1973). An
     expected cell is taken to be wrong in proportion to the mean cell of its table. No more trust is had
     than noise lets be checked: the error is taken to be one standard deviation of that estimate at least.
+    What is wrong by more than the noise has no say.
     """
     expected = {}
     for pair in tables:
@@ -263,6 +271,8 @@ def _pulled(
     noise = sum(tables[pair][1] ** 2 * known.size for pair, known in expected.items())
     doubt = math.sqrt(sum(2 * tables[pair][1] ** 4 * known.size for pair, known in expected.items()))
     wrong = max(distance - noise, doubt)
+    if wrong > noise:
+        return tables
     wrong /= sum(known.mean() ** 2 * known.size for known in expected.values())
     found = dict(tables)
     for pair, known in expected.items():

@@ -175,6 +175,7 @@ class PairFit:
     def _chosen(self, mu: float) -> Buckets:
         sigma = 0.0
         if self._pairs:
+            mu *= self._design.known.sharper
             sigma = gaussian_sigma(Marginal(columns=self._pairs[0]), mu, self._schema.unit)
         return choose_buckets(
             self._schema,
