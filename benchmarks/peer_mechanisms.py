@@ -24,21 +24,35 @@ Order = dict[str, Any]
 
 # ---------------------------------------------------------------- opendp
 
+_TRIES = 6
+
 
 def opendp_rows(order: Order, algorithm: Callable[[Any], Any]) -> None:
+    """Some budgets it refuses, because rounding moved a part by one in 1e16: then a slightly smaller one."""
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib")
+    for attempt in range(_TRIES):
+        try:
+            return _opendp_once(order, algorithm(dp), order["rho"] * (1 - 1e-6 * attempt))
+        except dp.OpenDPException as refused:
+            if "insufficient budget" not in str(refused) or attempt == _TRIES - 1:
+                raise
+    return None
+
+
+def _opendp_once(order: Order, algorithm: Any, rho: float) -> None:
     import opendp.prelude as dp
     import polars as pl
 
-    dp.enable_features("contrib")
-    # Its ledger refuses a budget that rounding moved by one part in 1e16, so it may hold a little more.
     context = dp.Context.compositor(
         data=pl.scan_csv(order["source"]),
         privacy_unit=dp.unit_of(contributions=1),
-        privacy_loss=dp.loss_of(rho=order["rho"] * (1 + 1e-9)),
+        privacy_loss=dp.loss_of(rho=rho),
     )
     keys = {name: list(range(size)) for name, size in order["sizes"].items()}
-    asked = context.query(rho=order["rho"]).select(*keys)
-    table = asked.contingency_table(keys=keys, algorithm=algorithm(dp)).release()
+    asked = context.query(rho=rho).select(*keys)
+    table = asked.contingency_table(keys=keys, algorithm=algorithm).release()
     table.synthesize().select(*keys).write_csv(order["out"])
 
 
