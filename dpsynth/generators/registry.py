@@ -22,6 +22,7 @@ MODEL_GROUP = "dpsynth.models"
 _GENERATORS = {
     "aim": "dpsynth.generators.aim:AIM",
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
+    "auto": "dpsynth.generators.choose:Auto",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
     "privbayes": "dpsynth.generators.privbayes:PrivBayes",

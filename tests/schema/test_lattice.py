@@ -12,7 +12,9 @@ from dpsynth.schema.numeric import Datetime, Integer, Real
 
 
 @given(st.integers(129, LARGEST_LATTICE), st.data())
-def test_graded_cells_are_a_lattice_whose_bounds_and_zero_stand_alone(points: int, data: st.DataObject) -> None:
+def test_graded_cells_are_a_lattice_whose_bounds_and_zero_stand_alone(
+    points: int, data: st.DataObject
+) -> None:
     zero = data.draw(st.none() | st.integers(0, points - 1))
     made = graded_cells(points, zero, 128)
     assert made.starts[0] == 0
