@@ -187,6 +187,7 @@ def test_state_and_back(fitted: JunctionModel) -> None:
         ("classes", 0),
         ("classes", 3),
         ("classes", -1),
+        ("classes", -2),
         ("classes", "b"),
         ("classes", None),
     ],
