@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from dpsynth.generators.base import Generator
     from dpsynth.ledger import Amount, Ledger
     from dpsynth.session import Guarantee
     from dpsynth.session import Progress as Step
@@ -22,7 +23,17 @@ console = Console()
 errors = Console(stderr=True)
 
 Method = Annotated[
-    str, typer.Option("--method", "-m", help="Which generator: independent, mst, privbayes, aim, allpairs.")
+    str,
+    typer.Option(
+        "--method", "-m", help="auto chooses; or name one: allpairs, aim, mst, privbayes, independent."
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", "-t", help="Column to be predicted later. For auto, allpairs and aim."),
+]
+Memory = Annotated[
+    int | None, typer.Option("--memory", help="Megabytes for the tables of a fit. For auto and allpairs.")
 ]
 Epsilon = Annotated[float, typer.Option("--epsilon", "-e", help="Budget of this run.")]
 Delta = Annotated[
@@ -33,6 +44,16 @@ Delta = Annotated[
 ]
 SchemaPath = Annotated[Path, typer.Option("--schema", "-s", help="JSON document of the schema.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the post-processing. Noise takes no seed.")]
+
+
+def configured(method: str, target: str | None, memory: int | None) -> Generator:
+    """The generator that the options of a command ask for."""
+    from dpsynth.generators.registry import get
+
+    options: dict[str, object] = {} if target is None else {"target": target}
+    if memory is not None:
+        options["memory_limit"] = memory * 2**20
+    return get(method, **options)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def demo(
         datasets.adult_path(),
         schema=datasets.adult_schema_path(),
         out=out,
-        method="mst",
+        method="auto",
         epsilon=1.0,
         delta=1e-9,
         rows=None,

@@ -10,9 +10,12 @@ import typer
 from dpsynth.cli.console import (
     Delta,
     Epsilon,
+    Memory,
     Method,
     SchemaPath,
     Seed,
+    Target,
+    configured,
     console,
     progress_bar,
     show_balance,
@@ -26,7 +29,7 @@ def run(
     data: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or Arrow file.")],
     schema: SchemaPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; it must not exist yet.")],
-    method: Method = "mst",
+    method: Method = "auto",
     epsilon: Epsilon = 1.0,
     delta: Delta = 1e-9,
     rows: Annotated[
@@ -45,6 +48,8 @@ def run(
         str,
         typer.Option("--cells", help="With --discover: numeric columns whose cells are bought, by comma."),
     ] = "",
+    target: Target = None,
+    memory: Memory = None,
     seed: Seed = None,
 ) -> None:
     """Write a synthetic table that carries its guarantee."""
@@ -60,6 +65,8 @@ def run(
         dataset=dataset or data.name.split(".")[0],
         discover=discover,
         cells=tuple(name for name in cells.split(",") if name),
+        target=target,
+        memory=memory,
         seed=seed,
     )
 
@@ -77,21 +84,27 @@ def run_to_folder(
     dataset: str,
     discover: float = 0.0,
     cells: tuple[str, ...] = (),
+    target: str | None = None,
+    memory: int | None = None,
     seed: int | None = None,
     cap: tuple[float, float] | None = None,
 ) -> None:
     """What `run` and `demo` share. Everything that can fail without the data fails before spending."""
     from dpsynth import _validate
-    from dpsynth.generators.registry import get
+    from dpsynth.generators.choose import explanation
     from dpsynth.ledger import Cap, Ledger
     from dpsynth.privacy.budget import Budget
     from dpsynth.release.folder import ReleaseFolder
     from dpsynth.release.pipeline import fit_table
     from dpsynth.schema.schema import Schema
 
-    known, budget, generator = Schema.load(schema), Budget(epsilon=epsilon, delta=delta), get(method)
+    known, budget = Schema.load(schema), Budget(epsilon=epsilon, delta=delta)
+    generator = configured(method, target, memory)
     if rows is not None:
         _validate.count("rows", rows, least=0)
+    why = explanation(generator, known, budget)
+    if why:
+        console.print(why + "\n", markup=False, highlight=False)
     folder = ReleaseFolder(out)
     try:
         with Ledger.open(ledger) as opened, progress_bar() as progress:

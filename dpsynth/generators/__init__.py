@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dpsynth.generators.base import Generator, Model, Plan, Rng, Step
+from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.error_bars import ErrorBars
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get, names
@@ -19,4 +20,5 @@ __all__ = [
     "SyntheticTable",
     "get",
     "names",
+    "with_constraints",
 ]

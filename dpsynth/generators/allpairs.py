@@ -11,13 +11,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dpsynth import _validate
-from dpsynth.generators.base import Plan, Rng, Step
+from dpsynth.errors import ConfigurationError
+from dpsynth.generators.base import ExactModel, Plan, Rng, Step
+from dpsynth.generators.earlier import known_before, origin
 from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
-from dpsynth.generators.one_ways import one_ways, varied_columns
+from dpsynth.generators.one_ways import column_weight, one_ways, varied_columns
 from dpsynth.generators.pair_fit import Design, PairFit
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.privacy.budget import Budget
@@ -26,6 +28,7 @@ from dpsynth.privacy.events import GaussianEvent
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
+from dpsynth.session.transcript import Transcript
 
 __all__ = ["AllPairs"]
 
@@ -50,11 +53,18 @@ class AllPairs:
         least_deviations: A bucket merged from several codes holds at least so many standard deviations
             of the noise of a one-way count.
         memory_limit: Bytes for all tables of a fit and its sampling.
+        earlier: An earlier release about the same rows and columns: its noisy tables join the new ones by
+            inverse variance. If it counted the same pairs for at least half of the new price (of mu
+            squared), its buckets are kept.
+        public: A model of public data with the same columns, never of the private rows. What it says about
+            pairs is trusted as far as the noisy tables agree with it; about single columns it is not asked.
+        origins: Digests of these two; configurations are compared by them.
 
     Privacy: `GaussianMechanism`s over one-way marginals, over merged marginals of pairs and over finer ones
         of a few; for wide tables `NoisyScores` of all pairs between the first two. All prices are stated
         beforehand and do not depend on which tables are asked, which follows from the noisy answers before.
-        All else is post-processing.
+        All else is post-processing. The price of `earlier` is no part of the plan: it was paid, and stands
+        in the ledger. What both releases cost together is the balance of the account.
     """
 
     name: ClassVar[str] = "allpairs"
@@ -67,6 +77,9 @@ class AllPairs:
     most_cells: int = 120_000
     least_deviations: float = 5.0
     memory_limit: int = DEFAULT_LIMIT
+    earlier: Transcript | None = field(default=None, repr=False, compare=False)
+    public: ExactModel | None = field(default=None, repr=False, compare=False)
+    origins: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         if self.one_way_share is not None:
@@ -78,6 +91,14 @@ class AllPairs:
         _validate.count("most_cells", self.most_cells)
         _validate.non_negative("least_deviations", self.least_deviations)
         _validate.count("memory_limit", self.memory_limit)
+        if not isinstance(self.earlier, Transcript | None):
+            raise ConfigurationError(
+                "Expected earlier to be a Transcript, as `fitted.transcript` or `Transcript.load(path)`."
+            )
+        if not isinstance(self.public, ExactModel | None):
+            raise ConfigurationError("Expected public to be a model with `marginal`, as `fitted.model`.")
+        sources = [source for source in (self.earlier, self.public) if source is not None]
+        object.__setattr__(self, "origins", tuple(origin(source) for source in sources))
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """One-way counts, then all pairs over buckets."""
@@ -114,6 +135,7 @@ class AllPairs:
         memory = MemoryPlan.of(domain, limit=self.memory_limit, most_cells=self.most_cells)
         varied = varied_columns(domain)
         target = self._target(domain, varied)
+        known = known_before(schema, self.earlier, self.public)
         pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
         hidden = any(domain.size_of(name) > _RESOLVED for name in varied if name != target)
 
@@ -131,6 +153,7 @@ class AllPairs:
                 most_pairs=self.most_pairs,
                 deviations=self.least_deviations,
                 memory=memory,
+                known=known,
             )
 
         return at(calibrate(lambda scale: at(scale).events(), budget))
@@ -152,7 +175,7 @@ def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:
     """
     number = _TYPICAL_BUCKETS * math.sqrt(mu / _TYPICAL_MU)
     sizes = [domain.size_of(name) for name in varied]
-    alone = sum(size ** (2 / 3) for size in sizes)
+    alone = sum(column_weight(size) for size in sizes)
     coarse = [min(size, max(number, 2.0)) ** (2 / 3) for size in sizes]
     together = (sum(coarse) ** 2 - sum(power**2 for power in coarse)) / 2
     reached = alone * math.pow(len(varied) - 1, 2 / 3)

@@ -15,7 +15,16 @@ from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 from dpsynth.session.plan import Plan, Step
 
-__all__ = ["ExactModel", "Generator", "Model", "Plan", "Rng", "Step", "random_generator"]
+__all__ = [
+    "ExactModel",
+    "Generator",
+    "Model",
+    "Plan",
+    "Rng",
+    "Step",
+    "holds_zeros",
+    "random_generator",
+]
 
 Rng = int | np.random.Generator | None
 
@@ -93,9 +102,16 @@ class ExactModel(Model, Protocol):
 
 
 class Generator(Protocol):
-    """A frozen, keyword-only configuration of one method."""
+    """A frozen, keyword-only configuration of one method.
 
-    name: ClassVar[str]
+    A class that sets `holds_zeros = True` promises that its models hold every constraint of a schema. All
+    others are refused for schemas with constraints that have to be modelled (see `with_constraints`).
+    """
+
+    @property
+    def name(self) -> str:
+        """What the registry and the plan call the method."""
+        ...
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """What `fit` will ask under this budget. Uses no data; deterministic."""
@@ -104,6 +120,11 @@ class Generator(Protocol):
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> Model:
         """Measure what the plan says and return the model. Sees noisy answers only."""
         ...
+
+
+def holds_zeros(generator: Generator) -> bool:
+    """Whether the models of `generator` hold the constraints of their schema."""
+    return bool(getattr(generator, "holds_zeros", False))
 
 
 def random_generator(rng: Rng) -> np.random.Generator:

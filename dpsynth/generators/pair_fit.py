@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dpsynth.generators.buckets import Buckets, Groups, choose_buckets, within_buckets
 from dpsynth.generators.classes import PairRelease
+from dpsynth.generators.earlier import Known
 from dpsynth.generators.memory import MemoryPlan, fitting
 from dpsynth.generators.one_ways import (
     Noisy,
@@ -24,6 +25,7 @@ from dpsynth.generators.one_ways import (
 )
 from dpsynth.generators.refinement import hiding_pairs, plan_refinement
 from dpsynth.generators.screening import clear_pairs, scores_of_pairs
+from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.estimation import ordered_cells
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.graphical.junction_tree import Edge
@@ -55,6 +57,7 @@ class Design:
         most_pairs: So many pairs are counted at most.
         deviations: Least mass of a merged bucket, in standard deviations of a one-way count.
         memory: Bounds on all tables.
+        known: What is known before the first answer.
     """
 
     one_ways: OneWays
@@ -66,6 +69,7 @@ class Design:
     most_pairs: int
     deviations: float
     memory: MemoryPlan
+    known: Known = field(default_factory=Known)
 
     def events(self) -> Sequence[Event]:
         """What the run costs."""
@@ -88,14 +92,18 @@ class PairFit:
         self._ordered = {column.name: ordered_cells(column) for column in self._schema.modelled}
         self._columns: dict[str, Noisy] = {}
         self._pairs: tuple[tuple[str, str], ...] = ()
+        self._known_mu = 0.0  # at which the columns are known before pairs are counted
 
     def model(self) -> JunctionModel:
         """Ask, fit, and ask again."""
         design = self._design
-        self._columns = design.one_ways.read(self._measurer.measure(design.one_ways.mechanism))
+        first = design.one_ways.read(self._measurer.measure(design.one_ways.mechanism))
+        self._columns = design.known.columns(first)
+        self._known_mu = _mu_after(design.one_ways.mechanism.event().mu, first, self._columns)
         self._pairs = self._screened()
         buckets = self._buckets()
-        if buckets.least_noise > _HOPELESS or self._alone() > _HOPELESS:
+        hopeless = buckets.least_noise > _HOPELESS or self._alone() > _HOPELESS
+        if hopeless and design.known.public is None:
             return self._without_pairs(buckets.groups)
         sizes = [(max(buckets.groups[a]) + 1) * (max(buckets.groups[b]) + 1) for a, b in self._pairs]
         release = PairRelease(pairs=self._pairs, groups=buckets.groups, target=design.target)
@@ -112,14 +120,14 @@ class PairFit:
 
     def _hiding(self, release: PairRelease, tables: Mapping[tuple[str, str], Noisy]) -> tuple[Edge, ...]:
         """The pairs whose structure the buckets hide."""
-        margins = clean_margins(self._schema, self._columns, table_total(self._columns))
+        margins = self._margins()
         pooled = release.pooled(self._names, tables)
         return hiding_pairs(self._names, margins, release.groups, pooled)
 
     def _counted(self, release: PairRelease, noise: float) -> dict[tuple[str, str], Noisy]:
         """The counts of the pairs; where the columns themselves are too noisy, they are asked once more."""
         design, names = self._design, tuple(self._columns)
-        first = design.one_ways.mechanism.event().mu ** 2
+        first = self._known_mu**2
         before = first / (first + design.pairs_mu**2)
         alone = 2 * self._alone()  # a pair has two columns
 
@@ -132,31 +140,47 @@ class PairFit:
         answers = self._measurer.measure(asked)
         if share > 0:
             self._columns = with_more(self._columns, list(answers)[len(release.pairs) :])
-        return release.read(answers)
+        return design.known.pairs(release, release.read(answers), self._margins())
 
     def _alone(self) -> float:
         """The error of a column if all of the budget went to columns."""
-        first = self._design.one_ways.mechanism.event().mu ** 2
-        margins = clean_margins(self._schema, self._columns, table_total(self._columns))
+        first = self._known_mu**2
+        margins = self._margins()
         return one_way_noise(self._columns, margins) * math.sqrt(first / (first + self._design.pairs_mu**2))
 
     def _screened(self) -> tuple[tuple[str, str], ...]:
         """The pairs that are worth counting, the best first where there are too many."""
         if not self._design.screen_mu:
             return self._design.pairs
-        margins = clean_margins(self._schema, self._columns, table_total(self._columns))
+        margins = self._margins()
         asked = scores_of_pairs(self._design.pairs, margins, self._ordered, mu=self._design.screen_mu)
         return clear_pairs(self._design.pairs, self._measurer.measure(asked), most=self._design.most_pairs)
 
+    def _margins(self) -> dict[str, FloatArray]:
+        return clean_margins(self._schema, self._columns, table_total(self._columns))
+
     def _buckets(self) -> Buckets:
+        """Those of an earlier release if they are to be kept and fit into memory, or new ones."""
+        design, unit = self._design, self._schema.unit
+        kept = design.known.buckets(self._pairs, target=design.target, mu=design.pairs_mu, unit=unit)
+        if kept is not None:
+            chosen = self._chosen(math.hypot(design.pairs_mu, kept.mu))
+            groups = {**chosen.groups, **kept.groups}
+            classes = 1 if design.target is None else max(groups[design.target]) + 1
+            sizes = [(max(groups[a]) + 1) * (max(groups[b]) + 1) for a, b in self._pairs]
+            if classes * sum(sizes) <= design.memory.pair_cells:
+                return Buckets(groups=groups, noise=chosen.noise, least_noise=0.0)  # they were counted before
+        return self._chosen(design.pairs_mu)
+
+    def _chosen(self, mu: float) -> Buckets:
         sigma = 0.0
         if self._pairs:
-            query = Marginal(columns=self._pairs[0])
-            sigma = gaussian_sigma(query, self._design.pairs_mu, self._schema.unit)
+            mu *= self._design.known.sharper
+            sigma = gaussian_sigma(Marginal(columns=self._pairs[0]), mu, self._schema.unit)
         return choose_buckets(
             self._schema,
             self._columns,
-            clean_margins(self._schema, self._columns, table_total(self._columns)),
+            self._margins(),
             self._pairs,
             sigma=sigma,
             deviations=self._design.deviations,
@@ -215,3 +239,9 @@ class PairFit:
             refined={pair: table / table.sum() for pair, table in refined.items()},
             targets={**model.targets, **refinement.matched(model.targets, refined)},
         )
+
+
+def _mu_after(mu: float, answers: Mapping[str, Noisy], columns: Mapping[str, Noisy]) -> float:
+    """The price at which the columns would have been measured as well as they are with what was known."""
+    gains = [(sigma / columns[name][1]) ** 2 for name, (_, sigma) in answers.items()]
+    return mu * math.sqrt(sum(gains) / len(gains))

@@ -28,7 +28,7 @@ __all__ = ["Refinement", "hiding_pairs", "plan_refinement"]
 
 _STRONG = 0.45
 """Total variation distance from independence at which a pair is looked at again."""
-_MERGED = 0.05
+_MERGED = 0.02
 """Probability of two codes in one bucket from which on a bucket hides something."""
 _LARGE = 256
 """So many cells are worth another look even if no code was merged."""

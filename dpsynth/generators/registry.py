@@ -22,11 +22,13 @@ MODEL_GROUP = "dpsynth.models"
 _GENERATORS = {
     "aim": "dpsynth.generators.aim:AIM",
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
+    "auto": "dpsynth.generators.choose:Auto",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
     "privbayes": "dpsynth.generators.privbayes:PrivBayes",
 }
 _MODELS = {
+    "derived": "dpsynth.generators.derived_model:DerivedModel",
     "junction-tree": "dpsynth.graphical.junction_model:JunctionModel",
     "network": "dpsynth.graphical.network:BayesianNetwork",
     "tree": "dpsynth.graphical.tree:TreeModel",

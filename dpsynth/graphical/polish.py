@@ -20,11 +20,13 @@ import numpy as np
 from dpsynth._compiled import compiled
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.junction_tree import Edge
+from dpsynth.graphical.row_rules import RowRules
 
 __all__ = ["polish"]
 
 CodeArray = np.ndarray[Any, np.dtype[np.int32]]
 IndexArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 _SETTLED = 0.03
 _BATCH = 2048
@@ -38,6 +40,7 @@ def polish(
     *,
     rounds: int,
     within: Mapping[int, IndexArray] | None = None,
+    rules: RowRules | None = None,
 ) -> None:
     """Improve `codes` in place.
 
@@ -50,11 +53,12 @@ def polish(
             round takes less than three parts in a hundred off the distance.
         within: If given, only these nodes exchange codes, and only inside a group: for each node the
             group of each of its codes. Counts of groups stay as they are.
+        rules: Structural zeros over the same codes. Rows that keep them at first keep them.
     """
     nodes = sorted({node for pair in targets for node in pair} if within is None else within)
     if len(codes) < 2 or not targets or not nodes:
         return
-    state = _State(codes, sizes, targets)
+    state = _State(codes, sizes, targets, rules or RowRules.of_tables((), len(sizes)))
     partners = {node: _Partners(codes, node, None if within is None else within[node]) for node in nodes}
     before = state.distance()
     for _ in range(rounds):
@@ -95,9 +99,12 @@ class _State:
     The cell of codes (u, x) of columns (c, b) is at `start[c, b] + u step[c, b] + x step[b, c]`.
     """
 
-    def __init__(self, codes: CodeArray, sizes: Sequence[int], targets: Mapping[Edge, FloatArray]) -> None:
+    def __init__(
+        self, codes: CodeArray, sizes: Sequence[int], targets: Mapping[Edge, FloatArray], rules: RowRules
+    ) -> None:
         # Narrow types: a proposal costs what it takes to fetch two rows and a few cells from memory.
         self.codes = codes.astype(np.int16 if max(sizes) < 2**15 else np.int32)
+        self.rules = rules
         nodes = len(sizes)
         self.start = np.zeros((nodes, nodes), np.int64)
         self.step = np.zeros((nodes, nodes), np.int64)
@@ -132,12 +139,15 @@ class _State:
                 node,
                 np.stack([first, second]),
                 np.stack([others, start, own, foreign]),
+                self.rules.allowed,
+                self.rules.of(node),
             )
             return
         for at in range(0, len(first), _BATCH):
             ours, theirs = _distinct(first[at : at + _BATCH], second[at : at + _BATCH])
-            differ = self.codes[ours, node] != self.codes[theirs, node]
-            self._together(node, ours[differ], theirs[differ], rng)
+            may = self.codes[ours, node] != self.codes[theirs, node]
+            may &= self.rules.may_exchange(self.codes, node, ours, theirs)
+            self._together(node, ours[may], theirs[may], rng)
 
     def _together(self, node: int, ours: IndexArray, theirs: IndexArray, rng: np.random.Generator) -> None:
         """Look at many exchanges of different rows at once.
@@ -197,10 +207,13 @@ def _exchange(
     node: int,
     pairs: IndexArray,
     layout: IndexArray,
+    allowed: BoolArray,
+    uses: IndexArray,
 ) -> None:
     """One exchange after the other; each that helps is made before the next is looked at.
 
-    `pairs` holds two rows for each proposal; `layout` the other nodes with their start and both steps.
+    `pairs` holds two rows for each proposal; `layout` the other nodes with their start and both steps;
+    `allowed` and `uses` what both rows have to keep (see `RowRules`).
     """
     first, second = pairs[0], pairs[1]
     others, start, own, foreign = layout[0], layout[1], layout[2], layout[3]
@@ -216,7 +229,16 @@ def _exchange(
                 here, there = start[o] + x * foreign[o], start[o] + y * foreign[o]
                 change += residuals[here + theirs * own[o]] - residuals[here + ours * own[o]]
                 change += residuals[there + ours * own[o]] - residuals[there + theirs * own[o]] + 2
-        if change < 0:
+        possible = change < 0
+        for u in range(uses.shape[0]):  # few exchanges come so far
+            if not possible:
+                break
+            left, right = uses[u, 0] + theirs * uses[u, 1], uses[u, 0] + ours * uses[u, 1]
+            for p in range(2, uses.shape[1], 2):
+                left += codes[a, uses[u, p]] * uses[u, p + 1]
+                right += codes[b, uses[u, p]] * uses[u, p + 1]
+            possible = allowed[left] and allowed[right]
+        if possible:
             for o in range(others.size):
                 x, y = codes[a, others[o]], codes[b, others[o]]
                 if x != y:

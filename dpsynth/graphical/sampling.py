@@ -75,9 +75,10 @@ def whole_counts(probabilities: FloatArray, sizes: IntArray, rng: np.random.Gene
         sizes: How many rows each group has.
         rng: Draws one number for each group.
     """
-    edges = np.cumsum(probabilities, axis=1) * sizes[:, None]
-    edges = np.ceil(edges - rng.random(len(probabilities))[:, None])
-    edges[:, -1] = sizes
+    cumulated = np.cumsum(probabilities, axis=1)
+    edges = np.ceil(cumulated * sizes[:, None] - rng.random(len(probabilities))[:, None])
+    # The last code that is possible takes what rounding left over: it is not always the last code.
+    edges = np.where(cumulated == cumulated[:, -1:], sizes[:, None], edges)
     counts: IntArray = np.clip(edges, 0, sizes[:, None]).astype(np.int64)
     counts[:, 1:] -= counts[:, :-1].copy()
     return counts

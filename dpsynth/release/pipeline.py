@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get
 from dpsynth.ledger import Cap, Ledger
@@ -56,6 +57,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
     Returns:
         The fitted model with its guarantee and the transcript of its run. It holds no data.
     """
+    generator = with_constraints(generator, schema)
     table = PrivateTable.load(source, schema)
     session = Session.open(table, budget=budget, ledger=ledger, dataset=dataset, cap=cap)
     if discover:
@@ -70,7 +72,8 @@ def synthesize(  # noqa: PLR0913 - the convenience call
     schema: Schema | str | Path,
     epsilon: float = 1.0,
     delta: float = 1e-9,
-    method: str = "mst",
+    method: str = "auto",
+    target: str | None = None,
     rows: int | None = None,
     ledger: Ledger | str | Path | None = None,
     dataset: str | None = None,
@@ -85,7 +88,8 @@ def synthesize(  # noqa: PLR0913 - the convenience call
         schema: What the table may hold, or the path of its JSON document.
         epsilon: Budget of this release.
         delta: Probability left out of the epsilon promise; far below one over the number of people.
-        method: Name of a generator, see `dpsynth.generators.names()`.
+        method: Name of a generator, see `dpsynth.generators.names()`; `auto` takes the one that suits.
+        target: A column that is to be predicted later, for methods that can favour one.
         rows: How many rows to write; None writes the private estimate of the number of rows.
         ledger: An open ledger or the path of one. None keeps `dpsynth.ledger.db` in the current
             folder, so that a second release about the same people is added to the first.
@@ -104,7 +108,8 @@ def synthesize(  # noqa: PLR0913 - the convenience call
     name = dataset or (Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else known.name)
     if rows is not None and rows < 0:
         raise ConfigurationError(f"Expected rows >= 0, got {rows}.")
-    budget, generator = Budget(epsilon=epsilon, delta=delta), get(method)
+    budget = Budget(epsilon=epsilon, delta=delta)
+    generator = get(method) if target is None else get(method, target=target)
     opened = ledger if isinstance(ledger, Ledger) else Ledger.open(ledger or DEFAULT_LEDGER)
     try:
         fitted = fit_table(

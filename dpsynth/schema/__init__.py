@@ -13,6 +13,8 @@ from dpsynth.schema.columns import (
     Real,
     Text,
 )
+from dpsynth.schema.constraint_tables import allowed_table
+from dpsynth.schema.constraints import Constraint, FunctionalDependency, ImpossibleCombinations
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.schema import Schema
 
@@ -20,12 +22,16 @@ __all__ = [
     "Boolean",
     "Categorical",
     "Column",
+    "Constraint",
     "Datetime",
     "Domain",
+    "FunctionalDependency",
     "Identifier",
+    "ImpossibleCombinations",
     "Integer",
     "ModelledColumn",
     "Real",
     "Schema",
     "Text",
+    "allowed_table",
 ]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Categorical, Identifier, Text
+from dpsynth.schema.constraints import FunctionalDependency
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.schema import Schema
+
+if TYPE_CHECKING:
+    from dpsynth.schema.constraints import Combination, Constraint, Entry
+    from dpsynth.schema.schema import Schema
 
 __all__ = ["code_labels", "describe"]
 
 _WIDEST = 36
+_WIDEST_CONSTRAINT = 110
 _HEAD = ("column", "kind", "values", "codes", "outside", "missing", "origin")
 
 
 def describe(schema: Schema) -> str:
-    """One line for each column, under a head, with the unit of privacy above."""
+    """One line for each column, under a head, with the unit of privacy above and the constraints below."""
     rows = [_HEAD, *(_row(column) for column in schema.columns)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEAD))]
     lines = [
@@ -22,7 +29,8 @@ def describe(schema: Schema) -> str:
     ]
     title = f"{schema.name}: {schema.title}" if schema.title else schema.name
     rule = "  ".join("-" * width for width in widths)
-    return "\n".join([title, f"unit of privacy: {schema.unit}", "", lines[0], rule, *lines[1:]])
+    constraints = ["", "constraints", *map(_constraint, schema.constraints)] if schema.constraints else []
+    return "\n".join([title, f"unit of privacy: {schema.unit}", "", lines[0], rule, *lines[1:], *constraints])
 
 
 def _row(column: Column) -> tuple[str, ...]:
@@ -72,3 +80,34 @@ def _cell_labels(column: NumericColumn) -> list[str]:
         unit = f"datetime64[{column.resolution}]"
         lows, highs = lows.astype(unit), highs.astype(unit)
     return [str(low) if low == high else f"{low} to {high}" for low, high in zip(lows, highs, strict=True)]
+
+
+def _constraint(constraint: Constraint) -> str:
+    if isinstance(constraint, FunctionalDependency):
+        otherwise = "" if constraint.default is ... else f", otherwise {_entry(constraint.default)}"
+        lines = [f"{_combination(names)} gives {_entry(value)}" for names, value in constraint.mapping]
+        said = f"{constraint.dependent} follows from {', '.join(constraint.determinants)}: {', '.join(lines)}"
+        return _cut(said + otherwise)
+    word = "never" if constraint.allowed is None else "only"
+    listed = constraint.combinations if constraint.allowed is None else constraint.allowed
+    said = ", ".join(_combination(combination) for combination in listed or ())
+    return _cut(f"{', '.join(constraint.columns)}: {word} {said}")
+
+
+def _combination(combination: Combination) -> str:
+    return f"({', '.join(_entry(entry) for entry in combination)})"
+
+
+def _entry(entry: Entry) -> str:
+    if isinstance(entry, frozenset):
+        return " or ".join(sorted(_entry(choice) for choice in entry))
+    if isinstance(entry, tuple):
+        low, high = entry
+        if low is None or high is None:
+            return "any value" if low is high else f"up to {high}" if low is None else f"from {low}"
+        return f"{low} to {high}"
+    return "anything" if entry is ... else "missing" if entry is None else str(entry)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST_CONSTRAINT else text[: _WIDEST_CONSTRAINT - 4] + " ..."

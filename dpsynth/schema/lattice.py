@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LARGEST_LATTICE", "IntegerArray", "Lattice", "equal_cells"]
+__all__ = ["LARGEST_LATTICE", "IntegerArray", "Lattice", "equal_cells", "graded_cells"]
 
 IntegerArray = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -57,3 +57,29 @@ def equal_cells(points: int, cells: int) -> Lattice:
     """
     width = points - 1  # exact: Python integers
     return lattice([-(-k * width // cells) for k in range(cells)], points)
+
+
+def graded_cells(points: int, zero: int | None, cells: int) -> Lattice:
+    """About `cells` cells for a quantity of which only the bounds are known.
+
+    Half of them have equal widths; half grow with their distance from zero by equal ratios, so that
+    incomes up to a billion are told apart at all sizes. Zero, the first and the last value have cells of
+    their own: many columns are mostly zero, and codes for "this much or more" stand at a bound. Without
+    a zero all cells have equal widths. Whole numbers only, so that every machine makes the same cells.
+
+    Args:
+        points: How many values there are, more than `cells`.
+        zero: The index of zero, if it is one of them.
+        cells: Wanted number.
+    """
+    ends = {0, 1, points - 1}
+    if zero is None:
+        return lattice(sorted(ends | set(equal_cells(points, cells).starts.tolist())), points)
+    starts = ends | set(equal_cells(points, cells // 2).starts.tolist()) | {zero, zero + 1}
+    reaches = [reach for reach in (zero, points - 1 - zero) if reach > 0]
+    parts = max(1, cells // 2 // sum(reach.bit_length() for reach in reaches))
+    steps = {
+        ((parts + part) << power) // parts for power in range(points.bit_length()) for part in range(parts)
+    }
+    starts |= {zero + step for step in steps} | {zero + 1 - step for step in steps}
+    return lattice(sorted(start for start in starts if 0 <= start < points), points)

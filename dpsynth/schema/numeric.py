@@ -27,15 +27,21 @@ from dpsynth.schema.column import (
     require_one_of,
     set_field,
 )
-from dpsynth.schema.lattice import LARGEST_LATTICE, IntegerArray, Lattice, equal_cells, lattice
+from dpsynth.schema.lattice import (
+    LARGEST_LATTICE,
+    IntegerArray,
+    Lattice,
+    equal_cells,
+    graded_cells,
+    lattice,
+)
 
 __all__ = ["Datetime", "Integer", "NumericColumn", "Real", "Resolution"]
 
 Array = np.ndarray[Any, Any]
 Resolution = Literal["Y", "M", "D", "h", "m", "s"]
 
-_ONE_CELL_EACH = 64  # so many integers or dates get a cell each by default
-_DEFAULT_CELLS = 32
+_DEFAULT_CELLS = 128  # so many values get a cell each by default
 _LARGEST_PRECISION = 15
 _BEYOND = 4 * LARGEST_LATTICE  # outside any bounds, and exact as a float
 
@@ -45,14 +51,15 @@ class NumericColumn(ModelledColumn):
     """An ordered quantity in cells.
 
     Attributes:
-        cells: Number of equal cells between the bounds. By default integers and dates get one cell
-            for each value if there are at most 64, everything else gets 32 cells.
+        cells: Number of equal cells between the bounds. By default each value has a cell if there are at
+            most 128. More get about 128 cells: half of equal widths, half finer near zero, with zero and
+            both bounds alone; dates, and numbers whose bounds leave out zero, get equal widths.
         edges: m + 1 increasing edges of m cells, from the minimum to the maximum, instead of `cells`.
             A cell holds its lower edge and not its upper one, which only the last cell holds.
     """
 
     rules: ClassVar[tuple[OutOfDomain, ...]] = ("clip", "missing", "drop")
-    one_cell_each: ClassVar[int] = _ONE_CELL_EACH
+    default_cells: ClassVar[int] = _DEFAULT_CELLS
     out_of_domain: OutOfDomain = "clip"
     cells: int | None = None
     edges: tuple[Any, ...] | None = None
@@ -95,8 +102,11 @@ class NumericColumn(ModelledColumn):
             units = [self._unit_of(edge) for edge in self.edges]
             self._check_edges(units, first, last)
             return lattice([(unit - first) // self._stride for unit in units[:-1]], points)
-        default = points if points <= self.one_cell_each else _DEFAULT_CELLS
-        return equal_cells(points, self.cells or default)
+        if self.cells is not None or points <= self.default_cells:
+            return equal_cells(points, self.cells or points)
+        inside = self._has_zero and first <= 0 <= last and first % self._stride == 0
+        zero = -first // self._stride if inside else None
+        return graded_cells(points, zero, self.default_cells)
 
     def _check_edges(self, units: list[int], first: int, last: int) -> None:
         check_cell_count(self, len(units) - 1)
@@ -148,6 +158,8 @@ class NumericColumn(ModelledColumn):
     @property
     def _stride(self) -> int:
         return 1
+
+    _has_zero: ClassVar[bool] = True
 
     @abstractmethod
     def _exact(self, value: Any, argument: str) -> Any:
@@ -205,7 +217,6 @@ class Real(NumericColumn):
     """Decimals with `precision` digits after the point. Finer values are rounded to that."""
 
     kind: ClassVar[str] = "real"
-    one_cell_each: ClassVar[int] = _DEFAULT_CELLS
     minimum: float | None = None
     maximum: float | None = None
     edges: tuple[float, ...] | None = None
@@ -253,6 +264,7 @@ class Datetime(NumericColumn):
     """
 
     kind: ClassVar[str] = "datetime"
+    _has_zero: ClassVar[bool] = False
     minimum: str | None = None
     maximum: str | None = None
     edges: tuple[str, ...] | None = None

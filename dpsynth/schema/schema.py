@@ -13,6 +13,8 @@ from dpsynth.errors import SchemaError
 from dpsynth.privacy.unit import Unit
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Boolean, Categorical, Identifier
+from dpsynth.schema.constraint_tables import check_constraints
+from dpsynth.schema.constraints import Constraint
 from dpsynth.schema.layout import Domain
 
 __all__ = ["Schema"]
@@ -30,6 +32,7 @@ class Schema:
         name: Name of the table.
         title: A short heading for people.
         description: What the table is about.
+        constraints: What rows obey for reasons known beforehand; see `dpsynth.schema.constraints`.
     """
 
     columns: tuple[Column, ...]
@@ -38,6 +41,7 @@ class Schema:
     name: str = "table"
     title: str = ""
     description: str = ""
+    constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -56,6 +60,8 @@ class Schema:
             )
         for column in self.columns:
             _check_missing_values(column, self.missing_values)
+        object.__setattr__(self, "constraints", tuple(self.constraints))
+        check_constraints(self)
 
     @property
     def names(self) -> tuple[str, ...]:

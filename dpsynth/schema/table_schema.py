@@ -17,6 +17,7 @@ from dpsynth.privacy.unit import Unit
 from dpsynth.schema.canonical import number_of, seconds_of
 from dpsynth.schema.column import Column
 from dpsynth.schema.columns import Boolean, Categorical, Identifier, Text
+from dpsynth.schema.constraints import Constraint, FunctionalDependency, ImpossibleCombinations
 from dpsynth.schema.numeric import Datetime, Integer, Real
 from dpsynth.schema.schema import Schema
 from dpsynth.schema.table_schema_writer import EXTENSION, VERSION, extension_keys, schema_to_json
@@ -53,7 +54,7 @@ def schema_from_json(document: Json) -> Schema:
     if not isinstance(document, Mapping) or not isinstance(document.get("fields"), list):
         raise SchemaError('Expected a Table Schema document: a JSON object with a list "fields".')
     extension = _object(document.get(EXTENSION, {}), EXTENSION)
-    _known_keys(extension, {"version", "name", "unit"}, EXTENSION)
+    _known_keys(extension, {"version", "name", "unit", "constraints"}, EXTENSION)
     if extension.get("version", VERSION) != VERSION:
         raise SchemaError(
             f"Expected version {VERSION} of the {EXTENSION} extension, got {extension['version']!r}. "
@@ -68,6 +69,7 @@ def schema_from_json(document: Json) -> Schema:
         name=str(extension.get("name") or document.get("name") or "table"),
         title=str(document.get("title", "")),
         description=str(document.get("description", "")),
+        constraints=_constraints(extension.get("constraints", [])),
     )
 
 
@@ -82,6 +84,43 @@ def _columns(fields: Sequence[object], key: object) -> tuple[Column, ...]:
     if problems:
         raise SchemaError("\n".join(problems))
     return tuple(columns)
+
+
+def _constraints(given: object) -> tuple[Constraint, ...]:
+    if not isinstance(given, list):
+        raise SchemaError(f"Expected constraints in {EXTENSION} to be a list, got {given!r}.")
+    return tuple(_constraint(_object(constraint, "every constraint")) for constraint in given)
+
+
+def _constraint(given: Json) -> Constraint:
+    kinds = (ImpossibleCombinations, FunctionalDependency)
+    kind = next((kind for kind in kinds if kind.kind == given.get("kind")), None)
+    if kind is None:
+        known = [kind.kind for kind in kinds]
+        raise SchemaError(f"Expected a constraint of a kind in {known}, got {given.get('kind')!r}.")
+    required = {"columns"} if kind is ImpossibleCombinations else {"determinants", "dependent", "mapping"}
+    optional = {"combinations", "allowed"} if kind is ImpossibleCombinations else {"default"}
+    _known_keys(given, required | optional | {"kind", "description"}, "a constraint")
+    lacking = sorted(required - set(given))
+    if lacking:
+        raise SchemaError(f"A constraint of the kind {kind.kind} lacks the keys {lacking}.")
+    arguments: Arguments = {key: _entry(given[key]) for key in required | optional if key in given}
+    return kind(description=str(given.get("description", "")), **arguments)
+
+
+def _entry(written: Any) -> Any:
+    """Lists stay lists at every depth; objects are ranges, or any code."""
+    if isinstance(written, list):
+        return [_entry(item) for item in written]
+    if not isinstance(written, Mapping):
+        return written
+    if dict(written) == {"any": True}:
+        return ...
+    if not written or not set(written) <= {"from", "to"}:
+        raise SchemaError(
+            f'Expected {{"from": ..., "to": ...}} or {{"any": true}} in a constraint, got {written!r}.'
+        )
+    return (written.get("from"), written.get("to"))
 
 
 def _object(value: object, what: str) -> Json:

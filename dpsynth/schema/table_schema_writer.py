@@ -11,6 +11,7 @@ from typing import Any
 
 from dpsynth.schema.column import Column
 from dpsynth.schema.columns import Boolean, Categorical, Identifier
+from dpsynth.schema.constraints import Combination, Constraint, Entry, ImpossibleCombinations
 from dpsynth.schema.numeric import Datetime, NumericColumn, Real
 from dpsynth.schema.schema import Schema
 
@@ -57,12 +58,15 @@ def schema_to_json(schema: Schema) -> Json:
     if schema.unit.id_column is not None:
         unit |= {"idColumn": schema.unit.id_column, "contributions": schema.unit.contributions}
     described = {"title": schema.title, "description": schema.description}
+    extension: Json = {"version": VERSION, "name": schema.name, "unit": unit}
+    if schema.constraints:
+        extension["constraints"] = [_constraint(constraint) for constraint in schema.constraints]
     return {
         "$schema": _PROFILE,
         **{key: text for key, text in described.items() if text},
         "fields": [_field(column) for column in schema.columns],
         "missingValues": list(schema.missing_values),
-        EXTENSION: {"version": VERSION, "name": schema.name, "unit": unit},
+        EXTENSION: extension,
     }
 
 
@@ -118,3 +122,41 @@ def _constraints(column: Column, *, has_categories: bool) -> Json:
         bounds = {"minimum": column.minimum, "maximum": column.maximum}
         constraints |= {key: bound for key, bound in bounds.items() if bound is not None}
     return constraints
+
+
+def _constraint(constraint: Constraint) -> Json:
+    described = {"description": constraint.description} if constraint.description else {}
+    if isinstance(constraint, ImpossibleCombinations):
+        body: Json = {"columns": list(constraint.columns)}
+        for key in ("combinations", "allowed"):
+            listed = getattr(constraint, key)
+            body |= {} if listed is None else {key: [_combination(combination) for combination in listed]}
+    else:
+        mapping = [[_combination(names), _entry(value)] for names, value in constraint.mapping]
+        body = {"determinants": list(constraint.determinants), "dependent": constraint.dependent}
+        body |= {"mapping": mapping}
+        body |= {} if constraint.default is ... else {"default": _entry(constraint.default)}
+    return {"kind": constraint.kind} | described | body
+
+
+def _combination(combination: Combination) -> list[Any]:
+    return [_entry(entry) for entry in combination]
+
+
+def _entry(entry: Entry) -> Any:
+    """A value, null, a range, a list of these, or any code; lists in an order that no hash decides."""
+    if entry is ...:
+        return {"any": True}
+    if isinstance(entry, frozenset):
+        return sorted((_entry(choice) for choice in entry), key=_rank)
+    if isinstance(entry, tuple):
+        ends = {key: end for key, end in zip(("from", "to"), entry, strict=True) if end is not None}
+        return ends or {"from": None}
+    return entry
+
+
+def _rank(written: Any) -> tuple[int, float, str]:
+    """Numbers by size, then texts, ranges, and missing at the end."""
+    if isinstance(written, (int, float)):
+        return (0, float(written), "")
+    return (1 if isinstance(written, str) else 3 if written is None else 2, 0.0, str(written))

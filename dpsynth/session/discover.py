@@ -101,7 +101,7 @@ def plan_discovery(schema: Schema, *, rho: float, delta: float, cells: Collectio
 
     Raises:
         ConfigurationError: A list of categories is needed and delta is 0, or `cells` names a column
-            that is not numeric.
+            that is not numeric or takes part in a constraint.
         SchemaError: A bound that is declared leaves no room for the other one.
     """
     _validate.positive("rho", rho)
@@ -158,7 +158,9 @@ def _may_gain_cells(schema: Schema, name: str) -> bool:
     column = schema.column(name)
     if not isinstance(column, NumericColumn):
         raise ConfigurationError(f"Cells can be bought for numeric columns; {name!r} is {column.kind}.")
-    return not column.complete or column.lattice.points > column.one_cell_each
+    if any(name in constraint.columns for constraint in schema.constraints):
+        raise ConfigurationError(f"A constraint names cells of {name!r}: declare its edges, do not buy them.")
+    return not column.complete or column.lattice.points > column.default_cells
 
 
 def _bounds(schema: Schema, item: DiscoveryItem, ask: Ask) -> Any:

@@ -184,6 +184,7 @@ class Session:
 
         Raises:
             DataError: Parts of the schema are still unknown.
+            ConfigurationError: The schema has constraints and the generator does not hold them.
             BudgetExceededError: The plan or the ledger has no room; nothing was drawn.
 
         Privacy: unit, sensitivities and events are those of the plan's mechanisms; the price of all of
@@ -195,6 +196,10 @@ class Session:
             raise DataError(
                 f"The schema does not say what these columns may hold: {list(self._schema.unknown)}. Declare "
                 "their categories or bounds, or buy them from the budget with discovery."
+            )
+        if self._schema.constraints and not getattr(generator, "holds_zeros", False):
+            raise ConfigurationError(
+                "The schema has constraints: run `with_constraints(generator, schema)` instead."
             )
         plan = generator.plan(self._schema, self._granted)
         events = (*(m.event for m in self._spending.measurements), *plan.events)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.schema.columns import Boolean, Categorical, Column, Identifier, Text
+from dpsynth.schema.constraints import FunctionalDependency, ImpossibleCombinations
 from dpsynth.schema.numeric import Datetime, Integer, Real
 from dpsynth.schema.schema import Schema
 
@@ -51,6 +52,8 @@ def cases() -> tuple[Case, ...]:
             schema=Schema(columns=(constant, colour)),
             frame=frame[["colour"]].assign(country="XY"),
         ),
+        Case(name="columns that follow from others", schema=_following(), frame=_follow(frame)),
+        Case(name="structural zeros", schema=_never(), frame=_without(frame)),
     )
 
 
@@ -66,6 +69,59 @@ def _people() -> Schema:
         Text(name="note", rule="regenerate", filler="-"),
     )
     return Schema(name="people", columns=columns)
+
+
+def _following() -> Schema:
+    """A letter follows from the colour, a rank from the letter, and a group from colour and membership."""
+    columns: tuple[Column, ...] = (
+        Categorical(name="rank", categories=(1, 2)),
+        Categorical(name="colour", categories=("red", "green", "blue"), out_of_domain="other"),
+        Categorical(name="letter", categories=("r", "g", "-"), required=True),
+        Boolean(name="member", required=True, out_of_domain="drop"),
+        Categorical(name="group", categories=("a", "b"), required=True),
+    )
+    ranks = {"r": 1, "g": 2, "-": None}
+    return Schema(
+        columns=columns,
+        constraints=(
+            FunctionalDependency(determinants=("letter",), dependent="rank", mapping=ranks),
+            FunctionalDependency(
+                determinants=("colour",), dependent="letter", mapping={"red": "r", "green": "g"}, default="-"
+            ),
+            FunctionalDependency(
+                determinants=("colour", "member"),
+                dependent="group",
+                mapping={("red", True): "a", (None, False): "a"},
+                default="b",
+            ),
+        ),
+    )
+
+
+def _follow(frame: pd.DataFrame) -> pd.DataFrame:
+    letter = frame.colour.map({"red": "r", "green": "g"}).fillna("-")
+    first = ((frame.colour == "red") & frame.member) | (frame.colour.isna() & ~frame.member)
+    rank = letter.map({"r": 1, "g": 2}).astype("Int64")
+    return frame[["colour", "member"]].assign(letter=letter, rank=rank, group=np.where(first, "a", "b"))
+
+
+def _never() -> Schema:
+    """Children have no grade."""
+    return Schema(
+        columns=(
+            Integer(name="age", minimum=0, maximum=99, edges=(0, 15, 40, 99)),
+            Categorical(name="grade", categories=(1, 2, 3, 4), ordered=True),
+            Categorical(name="colour", categories=("red", "green", "blue")),
+        ),
+        constraints=(
+            ImpossibleCombinations(columns=("age", "grade"), combinations=[((0, 14), [1, 2, 3, 4])]),
+        ),
+    )
+
+
+def _without(frame: pd.DataFrame) -> pd.DataFrame:
+    child = pd.to_numeric(frame.age).lt(15)
+    return frame[["age", "grade", "colour"]].assign(grade=frame.grade.where(~child, None))
 
 
 def _rows(rows: int) -> pd.DataFrame:

@@ -20,13 +20,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from dpsynth.generators.base import Generator, Model, Plan
+from dpsynth.errors import ConfigurationError
+from dpsynth.generators.base import Generator, Model, Plan, holds_zeros
+from dpsynth.generators.derivations import reduced
+from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import ComposedEvent, Event
 from dpsynth.privacy.filters import filter_for
+from dpsynth.schema.constraint_tables import allowed_table
 from dpsynth.schema.encode import encode_column
 from dpsynth.session import PrivateTable, Replay, Session, Transcript
 from dpsynth.testing.cases import PRIVATE_ROWS, Case, cases
@@ -42,6 +46,7 @@ class _Run:
     """A generator fitted on one case."""
 
     case: Case
+    generator: Generator
     fitted: FittedModel
     transcript: Transcript
 
@@ -59,17 +64,17 @@ class GeneratorContract:
 
     def test_the_plan_is_deterministic(self) -> None:
         """Two plans for one schema and budget are equal; no data is in sight."""
-        for case in cases():
-            first, second = (self.generator.plan(case.schema, self.budget) for _ in range(2))
+        for case, generator in self._held():
+            first, second = (generator.plan(case.schema, self.budget) for _ in range(2))
             _require(first == second, case, "two plans for one schema and budget differ")
             _require(first.digest() == second.digest(), case, "two digests of one plan differ")
             _require(first.method == self.generator.name, case, "the plan names another method")
 
     def test_the_plan_stays_within_the_budget(self) -> None:
         """The price of all events is at most the budget."""
-        for case in cases():
+        for case, generator in self._held():
             for budget in (self.budget, Budget(epsilon=0.1, delta=1e-9), Budget(rho=0.01, delta=1e-6)):
-                events = self.generator.plan(case.schema, budget).events
+                events = generator.plan(case.schema, budget).events
                 limit = budget.epsilon or _epsilon_of_rho(budget)
                 _require(
                     price(events, delta=budget.delta).epsilon <= limit, case, f"the plan exceeds {budget}"
@@ -78,7 +83,7 @@ class GeneratorContract:
     def test_fit_asks_exactly_what_was_planned(self) -> None:
         """Every planned event is paid, in order, and no other; an adaptive plan is a whole to stay within."""
         for run in self._runs():
-            plan = self.generator.plan(run.case.schema, self.budget)
+            plan = run.generator.plan(run.case.schema, self.budget)
             paid = tuple(measurement.event for measurement in run.transcript.measurements)
             if plan.adaptive:
                 _require(_fits(paid, plan), run.case, "fit asked more than the planned whole, or nothing")
@@ -88,7 +93,7 @@ class GeneratorContract:
     def test_replay_gives_the_identical_model(self) -> None:
         """A fit on the transcript, without data, saves to the same bytes."""
         for run in self._runs():
-            again = self.generator.fit(Replay(run.transcript), rng=_SEED)
+            again = run.generator.fit(Replay(run.transcript), rng=_SEED)
             replayed = FittedModel(model=again, guarantee=run.fitted.guarantee)
             same = _saved(run.fitted) == _saved(replayed)
             _require(same, run.case, "the model depends on something that was not measured")
@@ -148,14 +153,36 @@ class GeneratorContract:
                 rows = isinstance(item, np.ndarray) and PRIVATE_ROWS in item.shape
                 _require(not rows, run.case, "the model holds an array with one entry for each private row")
 
+    def test_constraints_hold(self) -> None:
+        """No row and no exact answer breaks a constraint."""
+        for run in self._runs():
+            codes = run.fitted.model.sample_codes(500, np.random.default_rng(_SEED))
+            for constraint in run.case.schema.constraints:
+                allowed = allowed_table(run.case.schema, constraint)
+                possible = allowed[tuple(codes[name] for name in constraint.columns)]
+                _require(bool(possible.all()), run.case, f"rows break the one on {constraint.columns}")
+                shares = _marginal(run.fitted.model, constraint.columns)
+                broken = shares is not None and bool(shares[~allowed].any())
+                _require(not broken, run.case, f"answers break the constraint on {constraint.columns}")
+
+    def _held(self) -> Iterator[tuple[Case, Generator]]:
+        """The cases that the generator says it can hold, each with the generator for it."""
+        for case in self._cases():
+            if holds_zeros(self.generator) or not reduced(case.schema).schema.constraints:
+                yield case, with_constraints(self.generator, case.schema)
+
+    def _cases(self) -> tuple[Case, ...]:
+        """The tables to check on; override to leave out those that a configuration is not for."""
+        return cases()
+
     def _runs(self) -> Iterator[_Run]:
-        for case in cases():
+        for case, generator in self._held():
             with Ledger.in_memory() as ledger:
                 table = PrivateTable.load(case.frame, case.schema)
                 session = Session.open(table, budget=self.budget, ledger=ledger, dataset="contract")
-                model: Model = session.run(self.generator, rng=_SEED)
+                model: Model = session.run(generator, rng=_SEED)
                 fitted = FittedModel(model=model, guarantee=session.guarantee())
-                yield _Run(case=case, fitted=fitted, transcript=session.transcript)
+                yield _Run(case=case, generator=generator, fitted=fitted, transcript=session.transcript)
 
 
 def check_generator(generator: Generator) -> None:
@@ -168,6 +195,15 @@ def check_generator(generator: Generator) -> None:
     for name in sorted(vars(GeneratorContract)):
         if name.startswith("test_"):
             getattr(contract, name)()
+
+
+def _marginal(model: Model, columns: tuple[str, ...]) -> np.ndarray[Any, Any] | None:
+    """The exact marginal of a model that gives one."""
+    answer = getattr(model, "marginal", None)
+    try:
+        return None if answer is None else np.asarray(answer(columns))
+    except ConfigurationError:  # a model around one that draws rows only
+        return None
 
 
 def _require(holds: bool, case: Case, broken: str) -> None:

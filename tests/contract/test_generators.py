@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dpsynth.generators.aim import AIM
 from dpsynth.generators.allpairs import AllPairs
+from dpsynth.generators.choose import Auto
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.generators.privbayes import PrivBayes
 from dpsynth.generators.registry import get, names
 from dpsynth.testing import GeneratorContract
+from dpsynth.testing.cases import Case, cases
 
 
 class TestAIM(GeneratorContract):
@@ -17,6 +19,24 @@ class TestAIM(GeneratorContract):
 
 class TestAllPairs(GeneratorContract):
     generator = AllPairs()
+
+
+class TestAllPairsWithATarget(GeneratorContract):
+    generator = AllPairs(target="colour")
+
+    def _cases(self) -> tuple[Case, ...]:
+        return tuple(case for case in cases() if "colour" in case.schema.domain.columns)
+
+
+class TestAuto(GeneratorContract):
+    generator = Auto()
+
+    def test_the_plan_is_deterministic(self) -> None:
+        """The plan is that of the chosen method, under its name."""
+        for case in cases():
+            if not case.schema.constraints:
+                chosen = self.generator.choose(case.schema, self.budget).generator
+                assert self.generator.plan(case.schema, self.budget) == chosen.plan(case.schema, self.budget)
 
 
 class TestIndependent(GeneratorContract):

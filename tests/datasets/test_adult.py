@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import zipfile
 from pathlib import Path
@@ -122,7 +123,7 @@ def test_the_builder_types_columns_and_marks_what_is_missing(builder: ModuleType
     assert str(built.schema.field("workclass").type).startswith("dictionary<values=string, indices=int8")
 
 
-@pytest.mark.parametrize("name", ["nist_acs", "kdd_census"])
+@pytest.mark.parametrize("name", ["nist_acs", "nist_acs_constraints", "kdd_census"])
 def test_the_schemas_of_the_benchmarks_are_complete(name: str) -> None:
     from dpsynth.schema import Schema
 
@@ -130,3 +131,22 @@ def test_the_schemas_of_the_benchmarks_are_complete(name: str) -> None:
     assert schema.complete
     assert schema.assumed == ()
     assert all(column.description for column in schema.columns)
+
+
+def test_the_schema_with_constraints_adds_nothing_else() -> None:
+    """Children have no marital status, income or disability of a veteran; an industry has one sector."""
+    from dpsynth.schema import Schema, allowed_table
+
+    folder = ROOT / "benchmarks" / "schemas"
+    plain, bound = (Schema.load(folder / f"nist_acs{end}.schema.json") for end in ("", "_constraints"))
+    assert dataclasses.replace(bound, constraints=(), description=plain.description) == plain
+    ages = bound.column("AGEP").edges  # type: ignore[attr-defined]
+    for constraint, limit in zip(bound.constraints, (15, 15, 15, 3, 16), strict=False):
+        child = [age < limit for age in ages[:-1]]
+        allowed = allowed_table(bound, constraint)
+        assert constraint.columns[0] == "AGEP"
+        assert allowed[:, -1].all()
+        assert (allowed[:, :-1].any(axis=1) != child).all()
+    *_, sector = bound.constraints
+    assert sector.columns == ("INDP", "INDP_CAT")
+    assert allowed_table(bound, sector).any(axis=0).all()

@@ -9,10 +9,14 @@ import pytest
 
 from dpsynth.graphical import polish as module
 from dpsynth.graphical.polish import polish
+from dpsynth.graphical.row_rules import RowRules
+from dpsynth.graphical.zeros import AllowedTable, allowed_rows
 
 Targets = dict[tuple[int, int], np.ndarray]
 SIZES = [3, 4, 2, 7]
 GROUPS = {1: np.array([0, 1, 0, 1]), 3: np.array([0, 0, 1, 1, 1, 2, 2])}
+
+NOTHING = RowRules.of_tables((), len(SIZES))
 
 loops = pytest.mark.parametrize("loop", ["compiled", "plain", "numpy"])
 
@@ -109,7 +113,7 @@ def test_the_compiled_loop_leaves_the_residuals_of_the_loop() -> None:
     for loop in (module._compiled_loop(), module._exchange):
         own = codes.astype(np.int16)
         residuals = np.random.default_rng(3).normal(0, 9, 61).astype(np.float32)
-        loop(own, residuals, 0, pairs, layout)
+        loop(own, residuals, 0, pairs, layout, NOTHING.allowed, NOTHING.of(0))
         results.append((own, residuals))
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
@@ -228,3 +232,37 @@ def test_wide_columns_keep_their_codes() -> None:
     np.testing.assert_array_equal(np.sort(found[:, 0]), np.sort(codes[:, 0]))
     agree = np.mean(found[:, 0] - 40_000 == found[:, 1])
     assert agree > 0.85 > np.mean(codes[:, 0] - 40_000 == codes[:, 1])
+
+
+def forbidden() -> list[AllowedTable]:
+    """Zeros of two and of three columns, in no order."""
+    rng = np.random.default_rng(7)
+    return [
+        AllowedTable(nodes=(3, 1), allowed=rng.random((7, 4)) < 0.8),
+        AllowedTable(nodes=(0, 2, 3), allowed=rng.random((3, 2, 7)) < 0.8),
+    ]
+
+
+@loops
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_keep_structural_zeros_keep_them(
+    loop: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(loop, monkeypatch)
+    codes, targets = task(seed, 2_000)
+    tables = forbidden()
+    codes = codes[allowed_rows(codes, tables)]
+    found = polished(codes, targets, rules=RowRules.of_tables(tables, len(SIZES)))
+    assert allowed_rows(found, tables).all()
+    assert squares(found, SIZES, targets) < squares(codes, SIZES, targets)
+    assert not allowed_rows(polished(codes, targets), tables).all(), "without the rules some are lost"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_compiled_loop_keeps_zeros_like_the_loop(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    codes, targets = task(seed)
+    rules = RowRules.of_tables(forbidden(), len(SIZES))
+    compiled = polished(codes, targets, rules=rules)
+    use("plain", monkeypatch)
+    np.testing.assert_array_equal(compiled, polished(codes, targets, rules=rules))

@@ -32,6 +32,24 @@ def test_rounding_is_right_in_expectation() -> None:
     assert total[0, 1] == 0
 
 
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.5, 1 - 2.0**-53]))
+def test_codes_without_probability_never_come(seed: int, drawn: float) -> None:
+    """Not even in the rare draw in which rounding leaves a row over for the end."""
+
+    class Extreme:
+        def random(self, size: int) -> np.ndarray:
+            return np.full(size, drawn)
+
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.ones(9), 50) * (rng.random((50, 9)) < 0.5)
+    shares[:, 4] += 0.1
+    shares /= shares.sum(axis=1, keepdims=True)
+    sizes = rng.integers(1, 10**5, 50)
+    counts = whole_counts(shares, sizes, Extreme())  # type: ignore[arg-type]
+    assert (counts.sum(axis=1) == sizes).all()
+    assert (counts[shares == 0] == 0).all()
+
+
 @given(
     seed=st.integers(0, 2**32),
     rows=st.integers(0, 300),

@@ -25,6 +25,7 @@ from dpsynth.schema.columns import (
     NumericColumn,
     Real,
 )
+from dpsynth.schema.constraints import ImpossibleCombinations
 from dpsynth.schema.decode import decode_table
 from dpsynth.schema.schema import Schema
 from dpsynth.session import PrivateTable
@@ -128,6 +129,9 @@ def test_what_cannot_be_planned_is_refused() -> None:
         plan_discovery(Schema(columns=(Integer(name="age", minimum=10**15 + 1),)), rho=0.1, delta=0.0)
     with pytest.raises(ConfigurationError):
         plan_discovery(OPEN, rho=0.0, delta=1e-6)
+    rule = ImpossibleCombinations(columns=("wage", "member"), combinations=[((None, None), None)])
+    with pytest.raises(ConfigurationError, match=r"cells of 'wage': declare its edges"):
+        plan_discovery(replace(OPEN, constraints=(rule,)), rho=0.1, delta=1e-6, cells=["wage"])
     with pytest.raises(ConfigurationError):
         plan_discovery(OPEN, rho=0.1, delta=-1e-6)
 

@@ -178,6 +178,32 @@ def test_an_honest_generator_passes(generator: Generator) -> None:
     check_generator(generator)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Boastful(Honest):
+    """Says that it holds structural zeros, and does not."""
+
+    holds_zeros: ClassVar[bool] = True
+
+
+class Forgetful(TreeModel):
+    """Draws rows that obey, and gives answers that do not."""
+
+    def sample_codes(
+        self, rows: int, rng: np.random.Generator, given: Mapping[str, int] | None = None
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        codes = super().sample_codes(rows, rng, given)
+        if "grade" in codes and "age" in codes and len(self.schema.domain.columns) == 3:
+            codes["grade"][codes["age"] == 0] = 4  # nothing but missing
+        return codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Half(Boastful):
+    def fit(self, measurer: Measurer, *, rng: Rng = None) -> TreeModel:
+        model = super().fit(measurer, rng=rng)
+        return Forgetful(**{item.name: getattr(model, item.name) for item in dataclasses.fields(model)})
+
+
 BROKEN: list[tuple[Generator, str, str]] = [
     (Moody(), "test_the_plan_is_deterministic", "differ"),
     (Renamed(), "test_the_plan_is_deterministic", "another method"),
@@ -186,11 +212,15 @@ BROKEN: list[tuple[Generator, str, str]] = [
     (Unseeded(), "test_replay_gives_the_identical_model", "not measured"),
     (With(kind=Outside), "test_samples_are_in_the_domain", "outside its domain"),
     (With(kind=Deaf), "test_given_values_are_honoured", "given"),
+    (Boastful(), "test_constraints_hold", "rows break the one on"),
+    (Half(), "test_constraints_hold", "answers break"),
     (With(kind=Hoarder), "test_the_model_holds_no_rows", "each private row"),
 ]
 
 
-@pytest.mark.parametrize(("generator", "check", "message"), BROKEN, ids=[check for _, check, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("generator", "check", "message"), BROKEN, ids=[type(g).__name__ + check for g, check, _ in BROKEN]
+)
 def test_a_broken_generator_is_caught(generator: Generator, check: str, message: str) -> None:
     contract = type("Broken", (GeneratorContract,), {"generator": generator})()
     with pytest.raises(AssertionError, match=message):
