@@ -74,24 +74,32 @@ def test_a_loop_that_cannot_be_cached_is_compiled_all_the_same(monkeypatch: pyte
     assert total.fastest is not by_formula
 
 
+def without_file(*lines: str) -> Any:
+    """A function that no cache can hold."""
+    scope: dict[str, Any] = {}
+    exec("\n".join(lines), scope)  # noqa: S102
+    return scope["loop"]
+
+
 def test_numba_refuses_to_cache_what_has_no_file() -> None:
     """What the test above makes up does happen."""
     numba = pytest.importorskip("numba")
-    scope: dict[str, Any] = {}
     lines = ("def loop(number):", " total = 0", " for i in range(number):", "  total += i", " return total")
-    exec("\n".join(lines), scope)  # noqa: S102
     with pytest.raises(RuntimeError, match="cache"):
-        numba.njit(cache=True)(scope["loop"])
-    found = compiled(scope["loop"])
+        numba.njit(cache=True)(without_file(*lines))
+    found = compiled(without_file(*lines))
     assert found is not None
     assert found(10) == 45
 
 
 def test_other_errors_of_numba_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     numba = pytest.importorskip("numba")
+    njit = numba.njit
 
-    def broken(**_: Any) -> Any:
-        raise TypeError("no such option")
+    def broken(*, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise TypeError("no such option")
+        return njit(**options)
 
     monkeypatch.setattr(numba, "njit", broken)
     with pytest.raises(TypeError, match="no such option"):
@@ -100,10 +108,7 @@ def test_other_errors_of_numba_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_compiled_loop_divides_as_numpy_does() -> None:
     pytest.importorskip("numba")
-
-    def share(part: float, whole: float) -> float:
-        return part / whole
-
+    share = without_file("def loop(part, whole):", " return part / whole")
     found = compiled(share)
     assert found is not None
     assert found(1.0, 0.0) == float("inf")
