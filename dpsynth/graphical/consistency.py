@@ -104,7 +104,8 @@ def rake(table: FloatArray, rows: FloatArray, columns: FloatArray, *, sweeps: in
     The last step fits the rows.
     """
     share = columns / max(columns.sum(), np.finfo(np.float64).tiny)
-    fitted = np.where((table.sum(1) <= 0)[:, None], rows[:, None] * share, table)
+    fitted = np.where(np.outer(rows > 0, columns > 0), table, 0.0)  # the rest may be all of a row
+    fitted = np.where((fitted.sum(1) <= 0)[:, None], rows[:, None] * share, fitted)
     fitted = np.where((fitted.sum(0) <= 0)[None, :], rows[:, None] * share, fitted)
     for _ in range(sweeps):
         fitted = fitted * _ratio(columns, fitted.sum(0))[None, :]

@@ -91,6 +91,26 @@ def test_raking_fills_what_the_margins_need() -> None:
     np.testing.assert_allclose(fitted.sum(0), [3, 7], rtol=0.01)
 
 
+@given(st.integers(0, 2**32))
+def test_raking_loses_no_rows_however_many_cells_are_empty(seed: int) -> None:
+    """A row may have all of its counts in columns that are to be empty, and the other way round."""
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(1, 5, 2)
+    table = rng.gamma(0.3, size=shape) * (rng.random(shape) < 0.5)
+    rows, columns = (rng.gamma(1.0, size=size) * (rng.random(size) < 0.7) + 1e-300 for size in shape)
+    rows[rng.integers(len(rows))] += 1.0
+    rows *= 10 / rows.sum()
+    columns[rng.integers(len(columns))] += 1.0
+    columns *= 10 / columns.sum()
+    for right in (columns, np.where(columns > 1e-9, columns, 0.0)):
+        np.testing.assert_allclose(rake(table, rows, right).sum(1), rows, rtol=1e-9, atol=1e-12)
+
+
+def test_raking_fills_a_row_whose_counts_have_no_column_to_be_in() -> None:
+    fitted = rake(np.array([[5.0, 0.0], [1.0, 1.0]]), np.array([4.0, 6.0]), np.array([0.0, 10.0]))
+    np.testing.assert_allclose(fitted, [[0, 4], [0, 6]])
+
+
 @given(noisy)
 def test_smoothing_keeps_the_sum_and_without_noise_everything(values: np.ndarray) -> None:
     scale = 1 + np.abs(values).max()
