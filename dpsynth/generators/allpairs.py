@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from dpsynth import _validate
 from dpsynth.generators.base import Plan, Rng, Step
+from dpsynth.generators.code_zeros import CodeZeros
 from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
 from dpsynth.generators.one_ways import column_weight, one_ways, varied_columns
 from dpsynth.generators.pair_fit import Design, PairFit
@@ -58,6 +59,7 @@ class AllPairs:
     """
 
     name: ClassVar[str] = "allpairs"
+    holds_zeros: ClassVar[bool] = True
 
     target: str | None = None
     one_way_share: float | None = None
@@ -114,6 +116,8 @@ class AllPairs:
         memory = MemoryPlan.of(domain, limit=self.memory_limit, most_cells=self.most_cells)
         varied = varied_columns(domain)
         target = self._target(domain, varied)
+        zeros = CodeZeros.of(schema)
+        zeros.require_room(memory, target)
         pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
         hidden = any(domain.size_of(name) > _RESOLVED for name in varied if name != target)
 
@@ -131,6 +135,7 @@ class AllPairs:
                 most_pairs=self.most_pairs,
                 deviations=self.least_deviations,
                 memory=memory,
+                zeros=zeros,
             )
 
         return at(calibrate(lambda scale: at(scale).events(), budget))
