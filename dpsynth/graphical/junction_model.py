@@ -19,7 +19,9 @@ from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.expansion import Expansion, parts
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
+from dpsynth.graphical.row_rules import RowRules
 from dpsynth.graphical.sampling import Codes, RowSampler
+from dpsynth.graphical.zeros import AllowedTable, allowed_tables, bucket_allowed
 from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
@@ -83,10 +85,10 @@ class JunctionModel:
                 for node, name in enumerate(self.schema.domain.columns)
             }
         drawn = sample_cliques(self.tree, self.beliefs, rows, rng)
-        codes = np.empty_like(drawn)
+        codes, rules = np.empty_like(drawn), self._rules
         for chosen, wanted in self._wanted(drawn):
             part = drawn[chosen]
-            polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
+            polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS, rules=rules)
             codes[chosen] = self._inside.expand(part, wanted, rng, rounds=_ROUNDS)
         return {name: codes[:, node] for node, name in enumerate(self.schema.domain.columns)}
 
@@ -123,13 +125,25 @@ class JunctionModel:
             coarse[:, node] = np.where(codes < 0, codes, self.buckets[node][codes])
         details = [(detail + _TINY) * allowed[node] for node, detail in enumerate(self.details)]
         present = {node: self._in_buckets(node, detail) for node, detail in enumerate(details)}
-        drawn = completed(chain_of_tree(self.tree, self.beliefs), coarse, present, rng)
+        strict = bool(self.schema.constraints)
+        drawn = completed(chain_of_tree(self.tree, self.beliefs), coarse, present, rng, strict=strict)
         for node, codes in enumerate(given.T):
             for kind, shares in ((FREE, self.details[node]), (PRESENT, details[node])):
                 places = np.flatnonzero(codes == kind)
                 sampler = RowSampler(len(places), rng)
                 codes[places] = parts(drawn[places, node], self.buckets[node], shares, sampler)
         return dict(zip(self.schema.domain.columns, given.T.astype(np.int32), strict=True))
+
+    @property
+    def _zeros(self) -> tuple[AllowedTable, ...]:
+        """The constraints of the schema over buckets."""
+        groups: Sequence[Sequence[int]] = [own.tolist() for own in self.buckets]
+        return tuple(bucket_allowed(table, groups) for table in allowed_tables(self.schema))
+
+    @property
+    def _rules(self) -> RowRules:
+        """What rows that are polished have to keep."""
+        return RowRules.of_tables(self._zeros, len(self.buckets))
 
     @property
     def _inside(self) -> Expansion:
