@@ -27,6 +27,7 @@ from dpsynth.schema.schema import Schema
 __all__ = ["JunctionModel"]
 
 _ROUNDS = 6
+_PROPOSALS = 24_000_000  # beyond so many a round brings little for the time that it takes
 _TINY = 1e-12  # a bucket whose codes but "missing" are never drawn can still be asked for one of them
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
@@ -86,10 +87,11 @@ class JunctionModel:
             }
         drawn = sample_cliques(self.tree, self.beliefs, rows, rng)
         codes, rules = np.empty_like(drawn), self._rules
+        rounds = min(_ROUNDS, max(2, _PROPOSALS // max(drawn.size, 1)))
         for chosen, wanted in self._wanted(drawn):
             part = drawn[chosen]
-            polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS, rules=rules)
-            codes[chosen] = self._inside.expand(part, wanted, rng, rounds=_ROUNDS)
+            polish(part, self.tree.sizes, wanted, rng, rounds=rounds, rules=rules)
+            codes[chosen] = self._inside.expand(part, wanted, rng, rounds=rounds)
         return {name: codes[:, node] for node, name in enumerate(self.schema.domain.columns)}
 
     def marginal(self, columns: Sequence[str]) -> FloatArray:
