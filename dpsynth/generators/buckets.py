@@ -59,7 +59,7 @@ class Buckets:
     least_noise: float
 
 
-def choose_buckets(  # noqa: PLR0913 - all that bounds the buckets
+def choose_buckets(  # noqa: C901, PLR0913 - all that bounds the buckets
     schema: Schema,
     columns: Mapping[str, Noisy],
     margins: Mapping[str, FloatArray],

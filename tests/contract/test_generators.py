@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dpsynth.generators.aim import AIM
 from dpsynth.generators.allpairs import AllPairs
+from dpsynth.generators.base import Generator
+from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.generators.privbayes import PrivBayes
 from dpsynth.generators.registry import get, names
 from dpsynth.testing import GeneratorContract
+from dpsynth.testing.cases import Case
 
 
 class TestAIM(GeneratorContract):
@@ -17,6 +22,18 @@ class TestAIM(GeneratorContract):
 
 class TestAllPairs(GeneratorContract):
     generator = AllPairs()
+
+
+class TestAllPairsWithTarget(GeneratorContract):
+    """Where a case has the column; its constraints are held in every class."""
+
+    generator = AllPairs()
+
+    def _held(self) -> Iterator[tuple[Case, Generator]]:
+        for case, _ in super()._held():
+            target = "grade" if case.schema.constraints else "colour"
+            if target in case.schema.domain.columns:
+                yield case, with_constraints(AllPairs(target=target), case.schema)
 
 
 class TestIndependent(GeneratorContract):
