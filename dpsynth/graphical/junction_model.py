@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import StorageError
-from dpsynth.graphical.calibration import conditioned
+from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.graphical.calibration import conditioned, marginal
 from dpsynth.graphical.clique_sampling import sample_cliques
 from dpsynth.graphical.completion import FREE, PRESENT, completed, present_codes, records
 from dpsynth.graphical.conditionals import chain_of_tree, needed
@@ -19,9 +19,10 @@ from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.expansion import Expansion, parts
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
+from dpsynth.graphical.reconciled import zero_factors
 from dpsynth.graphical.row_rules import RowRules
 from dpsynth.graphical.sampling import Codes, RowSampler
-from dpsynth.graphical.zeros import AllowedTable, allowed_tables, bucket_allowed
+from dpsynth.graphical.zeros import AllowedTable, allowed_tables, bucket_allowed, possible_cells
 from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
@@ -239,7 +240,7 @@ class JunctionModel:
             or not all(_probabilities(t, _shape(fine, pair)) for pair, t in refined.items())
         ):
             raise StorageError("The tables of the saved junction tree do not fit its schema.")
-        return cls(
+        model = cls(
             schema=schema,
             total=total,
             tree=tree,
@@ -250,6 +251,24 @@ class JunctionModel:
             targets=targets,
             fine=fine,
             refined=refined,
+        )
+        if schema.constraints and not model._keeps_zeros():
+            raise StorageError("The saved junction tree does not hold the constraints of its schema.")
+        return model
+
+    def _keeps_zeros(self) -> bool:
+        """Whether cliques and targets rule out what the constraints do."""
+        try:
+            zeros = self._zeros
+        except ConfigurationError:
+            return False
+        for nodes, factor in zero_factors(zeros).items():
+            shares = marginal(self.tree, list(self.beliefs), nodes)
+            if shares is None or shares[factor == 0].any():
+                return False
+        return not any(
+            table.sum(axis=0)[~possible_cells(pair, self.tree.sizes, zeros)].any()
+            for pair, table in self.targets.items()
         )
 
     def _known(self, given: Given) -> dict[int, FloatArray]:

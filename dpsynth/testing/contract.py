@@ -167,13 +167,9 @@ class GeneratorContract:
 
     def _held(self) -> Iterator[tuple[Case, Generator]]:
         """The cases that the generator says it can hold, each with the generator for it."""
-        for case in self._cases():
+        for case in cases():
             if holds_zeros(self.generator) or not reduced(case.schema).schema.constraints:
                 yield case, with_constraints(self.generator, case.schema)
-
-    def _cases(self) -> tuple[Case, ...]:
-        """The tables to check on; override to leave out those that a configuration is not for."""
-        return cases()
 
     def _runs(self) -> Iterator[_Run]:
         for case, generator in self._held():

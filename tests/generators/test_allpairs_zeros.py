@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, StorageError
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.code_zeros import CodeZeros
 from dpsynth.graphical.junction_model import JunctionModel
@@ -188,6 +188,22 @@ def test_what_contradicts_a_constraint_is_refused(measurer: Build) -> None:
     assert set(model.complete_codes(500, {"c0": np.zeros(500, np.int64)}, rng)["c1"]) <= {0, 3}
     with pytest.raises(ConfigurationError, match="rule out together"):
         model.complete_codes(2, {"c0": np.array([0, 1]), "c1": np.array([1, 1])}, rng)
+
+
+@pytest.mark.parametrize("part", ["belief", "target", "buckets"])
+def test_a_saved_model_that_lost_its_zeros_is_refused(measurer: Build, part: str) -> None:
+    schema = simple()
+    header, arrays = AllPairs().fit(measurer(rows_of(schema, 3_000, 0), schema=schema)).state()
+    changed = {name: np.array(array) for name, array in arrays.items()}
+    if part == "buckets":  # one bucket fewer, of codes that differ
+        plain = Schema(columns=schema.columns)
+        header, arrays = AllPairs().fit(measurer(rows_of(schema, 60, 0), schema=plain, epsilon=0.05)).state()
+        changed = {name: np.array(array) for name, array in arrays.items()}
+    for name in changed:
+        if name.startswith(f"{part}.") and part != "buckets":
+            changed[name] = np.full_like(changed[name], 1 / changed[name].size)
+    with pytest.raises(StorageError, match="does not hold the constraints"):
+        JunctionModel.from_state(schema, header, changed)
 
 
 def test_a_class_without_rows(measurer: Build) -> None:
