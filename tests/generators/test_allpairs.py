@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, SchemaError
 from dpsynth.generators.allpairs import AllPairs
-from dpsynth.mechanisms import GaussianMechanism, MergedMarginal
+from dpsynth.mechanisms import GaussianMechanism, MergedMarginal, NoisyScores
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.unit import Unit
@@ -70,11 +70,73 @@ def test_the_second_release_holds_all_pairs_and_pays_no_more_than_planned(measur
     AllPairs().fit(asked)
     second = asked.asked[1]
     assert isinstance(second, GaussianMechanism)
-    assert {query.columns for query in second.queries} == {
-        (f"c{i}", f"c{j}") for j in range(5) for i in range(j)
-    }
+    pairs = [(f"c{i}", f"c{j}") for i in range(5) for j in range(i + 1, 5)]
+    assert [query.columns for query in second.queries[:10]] == pairs
+    assert {query.columns for query in second.queries[10:]} <= {(f"c{i}",) for i in range(5)}
     assert all(isinstance(query, MergedMarginal) for query in second.queries)
     assert math.sqrt(sum(mu**2 for mu in second.mus)) <= second.event().mu
+
+
+def test_columns_are_asked_once_more_where_they_are_too_noisy(measurer: Build) -> None:
+    """Two thousand rows say little about columns of forty codes; a hundred thousand say enough."""
+    sizes = {f"c{i}": 40 for i in range(5)}
+    again = {}
+    for rows in (3_000, 300_000):
+        asked = measurer(ring(rows, 5, size=40), sizes=sizes, epsilon=3.0)
+        AllPairs().fit(asked)
+        again[rows] = [query.columns for query in asked.asked[1].queries if len(query.columns) == 1]
+    assert again == {3_000: [(f"c{i}",) for i in range(5)], 300_000: []}
+
+
+def test_where_noise_would_drown_every_pair_all_is_spent_on_columns(measurer: Build) -> None:
+    asked = measurer(ring(300, 5, size=40), sizes={f"c{i}": 40 for i in range(5)}, epsilon=0.1)
+    model = AllPairs().fit(asked)
+    assert not model.targets
+    assert asked.events == AllPairs().plan(asked.schema, asked.budget).events
+    assert all(len(query.columns) == 1 for mechanism in asked.asked for query in mechanism.queries)
+    joint = model.marginal(["c0", "c1"])
+    np.testing.assert_allclose(joint, np.outer(joint.sum(1), joint.sum(0)))
+
+
+def test_of_too_many_pairs_those_far_from_independence_are_counted(measurer: Build) -> None:
+    codes = ring(20_000, 6)
+    asked = measurer(codes, epsilon=4.0)
+    model = AllPairs(most_pairs=6).fit(asked)
+    plan = AllPairs(most_pairs=6).plan(asked.schema, asked.budget)
+    assert [step.label for step in plan.steps] == ["one-way counts", "scores of pairs", "pair counts"]
+    assert asked.events == plan.events
+    assert isinstance(asked.asked[1], NoisyScores)
+    neighbours = {(i, i + 1) for i in range(5)} | {(0, 5)}
+    assert set(model.targets) == neighbours
+    drawn = model.sample_codes(20_000, np.random.default_rng(0))
+    assert max(gap(codes, drawn, (f"c{i}", f"c{j}"), 4) for i, j in neighbours) < 0.03
+
+
+def test_the_memory_that_is_planned_is_within_the_limit(measurer: Build) -> None:
+    asked = measurer(ring(10, 5))
+    wide, narrow = (
+        AllPairs(memory_limit=limit).plan(asked.schema, asked.budget).memory_bytes
+        for limit in (256 * 2**20, 80 * 2**20)
+    )
+    assert narrow < wide <= 256 * 2**20
+    assert narrow <= 80 * 2**20
+    with pytest.raises(ConfigurationError, match="memory limit"):
+        AllPairs(memory_limit=10_000).fit(asked)
+    assert not asked.asked
+
+
+def test_a_target_that_is_no_column_is_refused_before_anything_is_asked(measurer: Build) -> None:
+    asked = measurer(ring(10, 3))
+    with pytest.raises(SchemaError, match="salary"):
+        AllPairs(target="salary").fit(asked)
+    assert not asked.asked
+
+
+def test_with_no_pair_beside_it_a_target_is_a_column_like_others(measurer: Build) -> None:
+    codes = ring(5_000, 2)
+    model = AllPairs(target="c0").fit(measurer(codes))
+    assert model.classes is None
+    assert set(model.targets) == {(0, 1)}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +186,18 @@ def test_the_model_never_has_more_cells_than_allowed(measurer: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"one_way_share": 1.0}, {"most_cells": 0}, {"least_deviations": -1.0}], ids=str
+    "options",
+    [
+        {"one_way_share": 1.0},
+        {"refine_share": 0.0},
+        {"screen_share": 1.0},
+        {"refine_share": 0.6, "screen_share": 0.5},
+        {"most_pairs": 0},
+        {"most_cells": 0},
+        {"memory_limit": 0},
+        {"least_deviations": -1.0},
+    ],
+    ids=str,
 )
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

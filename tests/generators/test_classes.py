@@ -247,7 +247,7 @@ def test_the_contract_holds_with_a_target(target: str) -> None:
     """What was planned is asked, a replay gives the identical model, rows are in the domain."""
     classes = []
     for case in cases():
-        if target not in case.schema.domain.columns:
+        if target not in case.schema.domain.columns or case.schema.constraints:
             continue
         generator = AllPairs(target=target)
         with Ledger.in_memory() as ledger:

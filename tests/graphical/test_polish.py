@@ -52,6 +52,10 @@ def polished(codes: np.ndarray, targets: Targets, **options: Any) -> np.ndarray:
     return found
 
 
+def started(codes: np.ndarray, targets: Targets) -> module._State:
+    return module._State(codes, SIZES, targets, NOTHING)
+
+
 def test_independent_rows_are_polished_to_an_association() -> None:
     rng = np.random.default_rng(0)
     sizes, rows = [3, 4, 2], 6_000
@@ -143,7 +147,7 @@ def test_an_exchange_never_raises_the_distance(loop: str, monkeypatch: pytest.Mo
     """Round after round; keeping *every* exchange that helps alone would overshoot."""
     use(loop, monkeypatch)
     codes, targets = task(3, rows=2_000)
-    state = module._State(codes, SIZES, targets)
+    state = started(codes, targets)
     rng, distances = np.random.default_rng(0), [squares(codes, SIZES, targets)]
     for _ in range(3):
         for node in range(4):
@@ -160,7 +164,7 @@ def test_an_exchange_never_raises_the_distance(loop: str, monkeypatch: pytest.Mo
 def test_the_residuals_are_those_of_a_recount(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use(loop, monkeypatch)
     codes, targets = task(4, rows=2_000)
-    state, rng = module._State(codes, SIZES, targets), np.random.default_rng(0)
+    state, rng = started(codes, targets), np.random.default_rng(0)
     for _ in range(4):
         for node in (2, 0, 3, 1):
             state.exchange(node, *module._Partners(codes, node, GROUPS.get(node)).draw(rng), rng)
