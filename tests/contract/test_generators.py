@@ -21,6 +21,10 @@ class TestAIM(GeneratorContract):
     generator = AIM()
 
 
+class TestAIMOfTriples(GeneratorContract):
+    generator = AIM(degree=3)
+
+
 class TestAllPairs(GeneratorContract):
     generator = AllPairs()
 
