@@ -9,7 +9,6 @@ fitted from where the last one ended.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from dpsynth import _validate
 from dpsynth.generators.allowance import Allowance
 from dpsynth.generators.base import Plan, Rng, Step
 from dpsynth.generators.buckets import Groups, bucket_margins, choose_buckets, within_buckets
-from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
+from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan, fitting
 from dpsynth.generators.one_ways import Noisy, OneWays, clean_margins, one_ways, table_total, varied_columns
 from dpsynth.generators.shares import one_way_share
 from dpsynth.generators.workload import (
@@ -52,7 +51,6 @@ from dpsynth.session.measurer import Measurer
 __all__ = ["AIM"]
 
 _GRID_BITS = 10
-_BYTES_PER_CELL = 24  # of a candidate: its estimate, the score's copy, and counts while they are compared
 _SWEEPS, _LAST_SWEEPS = 4, 15
 
 
@@ -69,10 +67,12 @@ class AIM:
         select_share: Part of a round for choosing its set; the rest measures it.
         rounds_per_column: A first round costs what is left after the one-way counts, divided by so many
             rounds for each column. Noise is lowered on the way, so there are far fewer.
-        most_cells: Bound on the cells of the fitted model. A set that would exceed it is not chosen.
+        most_cells: Bound on the cells of the fitted model, for speed; the memory limit may make it less. A
+            set that would exceed it is not chosen.
         least_deviations: A bucket merged from several codes holds at least so many standard deviations
             of the noise of a one-way count.
-        memory_limit: Bytes for the tables of all candidates of a round; the smallest are kept.
+        memory_limit: Bytes for all tables of a fit and its sampling. Where the tables of all candidates
+            are too many, the smallest are kept.
 
     Privacy: one `GaussianMechanism` over one-ways; for each round one `ExponentialMechanism` over the
         sets that the limits admit and one `GaussianMechanism` over the chosen set, both over buckets
@@ -95,7 +95,7 @@ class AIM:
     rounds_per_column: int = 16
     most_cells: int = 120_000
     least_deviations: float = 5.0
-    memory_limit: int = 2**28
+    memory_limit: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
         if self.workload is not None:
@@ -115,20 +115,18 @@ class AIM:
         design = self._design(schema, budget)
         detail = "one-way counts, then set by set"
         noise = max(design.one_ways.mechanism.sigmas(schema.unit))
-        tables = sum(min(schema.domain.cells(clique), self.most_cells) for clique in design.weights)
         return Plan(
             method=self.name,
             steps=(Step(label="adaptive rounds", event=design.allowance.whole, detail=detail),),
             adaptive=True,
             expected_error={"noise of a one-way count (rows)": noise},
-            memory_bytes=MemoryPlan.of(schema.domain, limit=DEFAULT_LIMIT, most_cells=self.most_cells).bytes
-            + min(_BYTES_PER_CELL * tables, self.memory_limit),
+            memory_bytes=self._memory(schema).bytes,
         )
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> JunctionModel:  # noqa: ARG002 - nothing is random
         """Measure the columns, merge their codes, then choose, measure and fit until nothing is left."""
         schema = measurer.schema
-        design = self._design(schema, measurer.budget)
+        design, memory = self._design(schema, measurer.budget), self._memory(schema)
         first = design.one_ways.mechanism
         allowance = design.allowance.spend(first.event())
         columns = design.one_ways.read(measurer.measure(first))
@@ -140,13 +138,23 @@ class AIM:
             sigma = gaussian_sigma(any_set, allowance.mu(allowance.left), schema.unit)
         pairs = [(clique[0], clique[1]) for clique in design.weights if len(clique) == 2]
         groups = choose_buckets(
-            schema, columns, margins, pairs, sigma=sigma, deviations=self.least_deviations
+            schema,
+            columns,
+            margins,
+            pairs,
+            sigma=sigma,
+            deviations=self.least_deviations,
+            most_cells=memory.pair_cells,
         ).groups
         coarse = bucket_margins(columns, margins, groups, {}, total)
-        tree = GrowingTree([coarse[name] for name in schema.domain.columns], limit=self.most_cells)
+        tree = GrowingTree([coarse[name] for name in schema.domain.columns], limit=memory.clique_cells)
         if design.weights:
-            _Rounds(self, measurer, design.weights, groups, tree, allowance).run()
+            rounds = _Rounds(self, measurer, design.weights, groups, tree, allowance)
+            rounds.run(most_cells=memory.pair_cells + memory.finer_cells)
         return _model(schema, columns, margins, groups, tree)
+
+    def _memory(self, schema: Schema) -> MemoryPlan:
+        return MemoryPlan.of(schema.domain, limit=self.memory_limit, most_cells=self.most_cells)
 
     def _design(self, schema: Schema, budget: Budget) -> _Design:
         domain = schema.domain
@@ -199,15 +207,18 @@ class _Rounds:
         self._cells = {nodes: math.prod(query.shape) for nodes, query in self._queries.items()}
         self._weights = dict(zip(self._queries, weights.values(), strict=True))
 
-    def run(self) -> None:
+    def run(self, *, most_cells: int) -> None:
         """Choose, measure and fit; a round costs twice the last one if that taught nothing new.
 
         The paper takes four times as much: rounds are cheap here, and gentler steps measure more sets.
         A round whose noise no candidate can beat is left out: no set differs from the model by more than
         twice the number of rows.
+
+        Args:
+            most_cells: Of the tables of all candidates of a round.
         """
         cost = self._allowance.left / (self._options.rounds_per_column * self._columns)
-        while admitted := self._admitted():
+        while admitted := self._admitted(most_cells):
             last = self._allowance.left < 2 * cost
             cost = self._allowance.left if last else cost
             noise = self._noise(cost)
@@ -217,13 +228,12 @@ class _Rounds:
                 return
             cost *= 1 if taught else 2
 
-    def _admitted(self) -> list[Nodes]:
+    def _admitted(self, most_cells: int) -> list[Nodes]:
         """The candidates that the model has room for, the smallest ones that fit into memory."""
         admitted = [nodes for nodes in self._queries if self._tree.admits(nodes)]
         by_size = sorted(admitted, key=self._cells.__getitem__)
-        needed = itertools.accumulate(_BYTES_PER_CELL * self._cells[nodes] for nodes in by_size)
-        fitting = sum(bytes_ <= self._options.memory_limit for bytes_ in needed)
-        return admitted if fitting == len(admitted) else by_size[:fitting]
+        held = fitting((self._cells[nodes] for nodes in by_size), most_cells)
+        return admitted if held == len(admitted) else by_size[:held]
 
     def _round(self, offered: list[Nodes], cost: float) -> bool:
         """Whether the measurement moved the model by more than its noise would."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.aim import AIM
+from dpsynth.generators.memory import MemoryPlan
 from dpsynth.mechanisms import ExponentialMechanism, GaussianMechanism, MergedMarginal
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import GaussianEvent, ZCDPEvent
 from dpsynth.privacy.filters import filter_for
+from dpsynth.schema.schema import Schema
 
 Build = Callable[..., Any]
 
@@ -148,18 +151,26 @@ def test_a_set_whose_noise_no_table_can_exceed_is_not_offered(measurer: Build) -
 
 
 def test_candidates_stay_within_memory_and_the_smallest_are_kept(measurer: Build) -> None:
-    sizes = {f"c{i}": size for i, size in enumerate((2, 2, 3, 4))}
-    codes = {name: column % sizes[name] for name, column in ring(5_000, 4).items()}
-    asked = measurer(codes, sizes=sizes)
-    AIM(memory_limit=24 * (4 + 6 + 6)).fit(asked)
-    assert all(
-        set(choice.score.cliques) <= {("c0", "c1"), ("c0", "c2"), ("c1", "c2")}
-        for choice in selections(asked)
-    )
-    assert len(selections(asked)[0].score.cliques) == 3
-    nothing = measurer(codes, sizes=sizes)
-    AIM(memory_limit=1).fit(nothing)
-    assert len(nothing.asked) == 1
+    asked = measurer(ring(20_000, 14, size=8), epsilon=5.0)
+    least = next(megabytes for megabytes in itertools.count(1) if holds(asked.schema, megabytes * 2**20))
+    model = AIM(degree=3, memory_limit=least * 2**20).fit(asked)
+    memory = MemoryPlan.of(asked.schema.domain, limit=least * 2**20, most_cells=120_000)
+    bound = memory.pair_cells + memory.finer_cells
+    assert sum(belief.size for belief in model.beliefs) <= memory.clique_cells
+    for choice in selections(asked):
+        sizes = [estimate.size for estimate in choice.score.estimates]
+        assert sum(sizes) <= bound
+    first = selections(asked)[0].score
+    assert len(first.cliques) < math.comb(14, 2) + math.comb(14, 3)
+    assert {len(clique) for clique in first.cliques[:91]} == {2}
+
+
+def holds(schema: Schema, limit: int) -> bool:
+    try:
+        AIM(memory_limit=limit).plan(schema, Budget(epsilon=1.0, delta=1e-9))
+    except ConfigurationError:
+        return False
+    return True
 
 
 def test_noise_falls_when_measurements_teach_nothing(measurer: Build) -> None:
