@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpsynth.generators.base import Generator, Model, Plan, Rng, Step
+from dpsynth.generators.base import ExactModel, Generator, Model, Plan, Rng, Step
 from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.error_bars import ErrorBars
 from dpsynth.generators.fitted import FittedModel
@@ -11,6 +11,7 @@ from dpsynth.generators.table import SyntheticTable
 
 __all__ = [
     "ErrorBars",
+    "ExactModel",
     "FittedModel",
     "Generator",
     "Model",

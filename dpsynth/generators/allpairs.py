@@ -17,6 +17,7 @@ from typing import ClassVar
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.base import ExactModel, Plan, Rng, Step
+from dpsynth.generators.code_zeros import CodeZeros
 from dpsynth.generators.earlier import known_before, origin
 from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
 from dpsynth.generators.one_ways import column_weight, one_ways, varied_columns
@@ -68,6 +69,7 @@ class AllPairs:
     """
 
     name: ClassVar[str] = "allpairs"
+    holds_zeros: ClassVar[bool] = True
 
     target: str | None = None
     one_way_share: float | None = None
@@ -136,6 +138,8 @@ class AllPairs:
         varied = varied_columns(domain)
         target = self._target(domain, varied)
         known = known_before(schema, self.earlier, self.public)
+        zeros = CodeZeros.of(schema)
+        zeros.require_room(memory, target)
         pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
         hidden = any(domain.size_of(name) > _RESOLVED for name in varied if name != target)
 
@@ -154,6 +158,7 @@ class AllPairs:
                 deviations=self.least_deviations,
                 memory=memory,
                 known=known,
+                zeros=zeros,
             )
 
         return at(calibrate(lambda scale: at(scale).events(), budget))

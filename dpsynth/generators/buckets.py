@@ -17,9 +17,11 @@ import numpy as np
 from dpsynth.generators.one_ways import Noisy, table_total
 from dpsynth.graphical.consistency import FloatArray, combine, project_to_simplex
 from dpsynth.graphical.estimation import ordered_cells
+from dpsynth.graphical.zeros import refine
 from dpsynth.schema.schema import Schema
 
 __all__ = [
+    "MOST_CLASSES",
     "Buckets",
     "Groups",
     "bucket_count",
@@ -34,7 +36,9 @@ Groups = tuple[int, ...]
 """The bucket of each code, numbered from 0 without gaps."""
 
 _NUMBERS = (*range(2, 16), *range(16, 32, 2), *range(32, 64, 4), *range(64, 129, 8))
-_MOST_CLASSES = 4
+MOST_CLASSES = 4
+"""Buckets of a target, unless its codes have to be told apart."""
+
 _RARE = 4.0
 _RANK = 2
 _ROUGHNESS = 0.18
@@ -55,7 +59,7 @@ class Buckets:
     least_noise: float
 
 
-def choose_buckets(
+def choose_buckets(  # noqa: PLR0913 - all that bounds the buckets
     schema: Schema,
     columns: Mapping[str, Noisy],
     margins: Mapping[str, FloatArray],
@@ -65,6 +69,8 @@ def choose_buckets(
     deviations: float,
     target: str | None = None,
     most_cells: float = math.inf,
+    alike: Mapping[str, Groups] | None = None,
+    fits: Callable[[Mapping[str, Groups]], bool] | None = None,
 ) -> Buckets:
     """The bucket of each code, for each column: a function of noisy answers.
 
@@ -79,8 +85,12 @@ def choose_buckets(
         target: A column whose buckets are classes, so that there are few of them.
         most_cells: Bound on the cells of all pairs together, in all classes; without effect on the
             smallest number of buckets.
+        alike: For some columns a class of each code; their buckets do not mix classes.
+        fits: Says whether there is room for such buckets. Where there is none, fewer are taken, at last
+            the classes themselves.
     """
     ordered = {column.name: ordered_cells(column) for column in schema.modelled}
+    apart = alike or {}
     least = {name: deviations * columns[name][1] if name in columns else 0.0 for name in margins}
 
     def groups(number: int) -> dict[str, Groups]:
@@ -88,26 +98,36 @@ def choose_buckets(
             name: bucketed(
                 counts,
                 ordered[name],
-                number=min(number, _MOST_CLASSES) if name == target else number,
+                number=min(number, MOST_CLASSES) if name == target else number,
                 least=least[name],
             )
             for name, counts in margins.items()
         }
         if target is not None:
             found[target] = _fewer(margins[target], found[target], ordered[target])
+        for name, classes in apart.items():
+            found[name] = refine(found[name], np.array(classes))
+        if target is not None and target in apart:
+            found[target] = _fewer(margins[target], found[target], ordered[target], apart[target])
         return found
+
+    def fitting(number: int) -> dict[str, Groups]:
+        tried = (groups(fewer) for fewer in reversed(_NUMBERS) if fewer <= number)
+        classes = {name: own for name, own in apart.items() if name != target}
+        last = {**groups(_NUMBERS[0]), **classes}
+        return next((found for found in tried if fits is None or fits(found)), last)
 
     def shapes(number: int) -> list[tuple[int, int]]:
         found = groups(number)
         return [(max(found[left]) + 1, max(found[right]) + 1) for left, right in pairs]
 
     if not pairs:
-        return Buckets(groups=groups(2), noise=math.inf, least_noise=math.inf)
-    classes = 1 if target is None else _MOST_CLASSES
+        return Buckets(groups=fitting(2), noise=math.inf, least_noise=math.inf)
+    layers = 1 if target is None else max(MOST_CLASSES, max(apart.get(target, (0,))) + 1)
     total = table_total(columns)
-    number = bucket_count(shapes, total=total, sigma=sigma, most_cells=most_cells / classes)
+    number = bucket_count(shapes, total=total, sigma=sigma, most_cells=most_cells / layers)
     noise, least_noise = (_pair_noise(shapes(n)) * sigma / total for n in (number, _NUMBERS[0]))
-    return Buckets(groups=groups(number), noise=noise, least_noise=least_noise)
+    return Buckets(groups=fitting(number), noise=noise, least_noise=least_noise)
 
 
 def bucket_margins(
@@ -256,16 +276,25 @@ def _nominal(
     return [*alone, *parts]
 
 
-def _fewer(counts: FloatArray, groups: Groups, ordered: int) -> Groups:
-    """Merge the two lightest buckets, neighbours if on a scale, until there are few enough for classes."""
+def _fewer(counts: FloatArray, groups: Groups, ordered: int, apart: Groups | None = None) -> Groups:
+    """Merge the two lightest buckets, neighbours if on a scale, until there are few enough for classes.
+
+    With `apart`, any two whose codes are in one class of it, and no others.
+    """
     buckets = [np.flatnonzero(np.array(groups) == number).tolist() for number in range(max(groups) + 1)]
-    while len(buckets) > _MOST_CLASSES:
+    while len(buckets) > MOST_CLASSES:
         on_scale = sum(bucket[0] < ordered for bucket in buckets)  # they come first, in their order
         pairs = [
             (i, j)
             for i, j in itertools.combinations(range(len(buckets)), 2)
-            if i >= on_scale or j == i + 1 < on_scale
+            if (
+                i >= on_scale or j == i + 1 < on_scale
+                if apart is None
+                else apart[buckets[i][0]] == apart[buckets[j][0]]
+            )
         ]
+        if not pairs:
+            break
         i, j = min(pairs, key=lambda pair: float(counts[buckets[pair[0]] + buckets[pair[1]]].sum()))
         buckets[i] += buckets.pop(j)
     return _numbered(len(counts), buckets)

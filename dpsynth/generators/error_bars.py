@@ -68,6 +68,12 @@ class ErrorBars:
     basis: Literal["measured", "bounded"]
     tables: tuple[int, ...]
 
+    def __str__(self) -> str:
+        return (
+            f"{self.estimate:.0f} rows by the model; the data have {self.low:.0f} to {self.high:.0f} "
+            f"(level {self.level:g}, {self.basis})"
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Noisy:

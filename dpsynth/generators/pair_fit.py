@@ -12,6 +12,7 @@ import numpy as np
 
 from dpsynth.generators.buckets import Buckets, Groups, choose_buckets, within_buckets
 from dpsynth.generators.classes import PairRelease
+from dpsynth.generators.code_zeros import CodeZeros
 from dpsynth.generators.earlier import Known
 from dpsynth.generators.memory import MemoryPlan, fitting
 from dpsynth.generators.one_ways import (
@@ -29,7 +30,7 @@ from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.estimation import ordered_cells
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.graphical.junction_tree import Edge
-from dpsynth.graphical.structure import fit_junction_tree, stacked, target_tables
+from dpsynth.graphical.structure import fit_junction_tree, stacked, target_tables, with_zeros
 from dpsynth.mechanisms import Marginal, gaussian_sigma
 from dpsynth.privacy.events import Event, GaussianEvent
 from dpsynth.session.measurer import Measurer
@@ -58,6 +59,7 @@ class Design:
         deviations: Least mass of a merged bucket, in standard deviations of a one-way count.
         memory: Bounds on all tables.
         known: What is known before the first answer.
+        zeros: What the schema rules out.
     """
 
     one_ways: OneWays
@@ -69,6 +71,7 @@ class Design:
     most_pairs: int
     deviations: float
     memory: MemoryPlan
+    zeros: CodeZeros
     known: Known = field(default_factory=Known)
 
     def events(self) -> Sequence[Event]:
@@ -186,7 +189,12 @@ class PairFit:
             deviations=self._design.deviations,
             target=self._design.target,
             most_cells=self._design.memory.pair_cells,
+            alike=self._design.zeros.alike,
+            fits=self._has_room if self._design.zeros.tables else None,
         )
+
+    def _has_room(self, groups: Mapping[str, Groups]) -> bool:
+        return self._design.zeros.fits(groups, self._design.memory, self._design.target)
 
     def _without_pairs(self, groups: Mapping[str, Groups]) -> JunctionModel:
         """Independent columns, for which all of the price is spent: noise would drown every pair."""
@@ -201,10 +209,18 @@ class PairFit:
         known: dict[Any, Noisy] = {**self._columns, **tables}
         total = table_total(known)
         margins = clean_margins(self._schema, self._columns, total)
-        layers = release.layers(names, self._columns, margins, tables)
+        node = None if release.target is None else names.index(release.target)
+        layers, possible = with_zeros(
+            release.layers(names, self._columns, margins, tables),
+            self._design.zeros.over(release.groups),
+            classes=node,
+        )
         tree, beliefs = fit_junction_tree(layers, limit=self._design.memory.clique_cells)
         targets = target_tables(tree, beliefs, layers)
-        node = None if release.target is None else names.index(release.target)
+        for c in np.flatnonzero(~possible):  # a class that a constraint leaves nothing
+            beliefs[c] = [0.0 * belief for belief in beliefs[c]]
+            targets[c] = {pair: 0.0 * table for pair, table in targets[c].items()}
+        wanted = {pair: np.stack([target[pair] for target in targets]) for pair in targets[0]}
         whole, cliques = (tree, beliefs[0]) if node is None else stacked(tree, beliefs, node)
         return JunctionModel(
             schema=self._schema,
@@ -214,7 +230,9 @@ class PairFit:
             buckets=tuple(np.array(release.groups[name], np.int64) for name in names),
             details=tuple(within_buckets(margins[name], release.groups[name]) for name in names),
             classes=node,
-            targets={pair: np.stack([target[pair] for target in targets]) / total for pair in targets[0]},
+            targets={
+                pair: table / (total if possible.all() else table.sum()) for pair, table in wanted.items()
+            },
         )
 
     def _refined(self, model: JunctionModel, release: PairRelease, pairs: Sequence[Edge]) -> JunctionModel:
@@ -231,6 +249,9 @@ class PairFit:
             most_cells=self._design.memory.finer_cells,
         )
         whole = {pair: target.sum(axis=0) * model.total for pair, target in model.targets.items()}
+        if self._design.zeros.tables:
+            possible = {pair: table > 0 for pair, table in whole.items()}
+            refinement = dataclasses.replace(refinement, possible=possible)
         answers = self._measurer.measure(refinement.mechanism(self._design.refine_mu))
         refined = refinement.read(answers, margins, whole)
         return dataclasses.replace(

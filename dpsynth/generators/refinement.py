@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from dpsynth.generators.shares import divided
 from dpsynth.graphical.consistency import FloatArray, project_to_simplex, rake, shrink
 from dpsynth.graphical.junction_tree import Edge
 from dpsynth.graphical.low_rank import denoised
+from dpsynth.graphical.zeros import BoolArray
 from dpsynth.mechanisms import GaussianMechanism, Measurement, MergedMarginal
 
 __all__ = ["Refinement", "hiding_pairs", "plan_refinement"]
@@ -46,6 +47,7 @@ class Refinement:
         pairs: Numbers of the pairs.
         coarse: For each column the bucket of each code.
         fine: For each column a finer bucket of each code; none spans two buckets of `coarse`.
+        possible: For pairs with structural zeros which cells of the coarse tables rows may have.
 
     Privacy: pairs and buckets are functions of noisy answers.
     """
@@ -54,6 +56,7 @@ class Refinement:
     pairs: tuple[Edge, ...]
     coarse: Mapping[str, Groups]
     fine: Mapping[str, Groups]
+    possible: Mapping[Edge, BoolArray] = field(default_factory=dict)
 
     def mechanism(self, mu: float) -> GaussianMechanism:
         """All finer tables at the stated price, precision in proportion to cells^(2/3)."""
@@ -83,7 +86,8 @@ class Refinement:
             known = _spread(targets[pair], margins[left], self.coarse[left], self.fine[left])
             known = _spread(known.T, margins[right], self.coarse[right], self.fine[right]).T
             noisy = np.asarray(values, np.float64).reshape(known.shape)
-            refined[pair] = rake(_least_risk(noisy, sigma, known), rows, columns)
+            allowed = self.possible[pair][self._places(pair)] if pair in self.possible else None
+            refined[pair] = rake(_least_risk(noisy, sigma, known), rows, columns, allowed=allowed)
         return refined
 
     def matched(
@@ -97,17 +101,27 @@ class Refinement:
         """
         found = {}
         for pair, table in refined.items():
-            places = np.ix_(*(_parents(self.coarse[self.names[n]], self.fine[self.names[n]]) for n in pair))
+            places = self._places(pair)
             before = targets[pair]
             sums = np.zeros(before.shape[1:])
             np.add.at(sums, places, table / table.sum())
             whole = before.sum(axis=0)
             scale = np.divide(sums, whole, out=np.zeros(sums.shape), where=whole > 0)
-            scaled = [
-                rake(own * scale, own.sum(axis=1), own.sum(axis=0)) for own in before
-            ]  # each class keeps its margins
+            scaled = [  # each class keeps its margins
+                rake(
+                    own * scale,
+                    own.sum(axis=1),
+                    own.sum(axis=0),
+                    allowed=own > 0 if pair in self.possible else None,
+                )
+                for own in before
+            ]
             found[pair] = np.stack(scaled)
         return found
+
+    def _places(self, pair: Edge) -> tuple[Any, ...]:
+        """The coarse cell of each fine one, as an index."""
+        return np.ix_(*(_parents(self.coarse[self.names[n]], self.fine[self.names[n]]) for n in pair))
 
 
 def hiding_pairs(

@@ -75,7 +75,12 @@ def present_codes(schema: Schema) -> dict[int, FloatArray]:
 
 
 def completed(
-    chain: Sequence[Conditional], known: Records, present: Weights, rng: np.random.Generator
+    chain: Sequence[Conditional],
+    known: Records,
+    present: Weights,
+    rng: np.random.Generator,
+    *,
+    strict: bool = False,
 ) -> Records:
     """Draw what is open in each record given all that is known of it.
 
@@ -87,6 +92,10 @@ def completed(
         known: One row for each record, one column for each node: a code, `FREE` or `PRESENT`.
         present: For each node that is `PRESENT` somewhere the weight of each code.
         rng: Source of the draws.
+        strict: Refuse such records: some are ruled out by constraints.
+
+    Raises:
+        ConfigurationError: `strict`, and the chain rules a record out.
     """
     given_cells = sum(math.prod(each.table.shape[: len(each.given)]) for each in chain)
     step = max(1, _MESSAGE_CELLS // given_cells)
@@ -96,16 +105,26 @@ def completed(
     drawn = np.empty_like(known)
     for start, end in itertools.pairwise(edges):
         rows = order[start:end]
-        drawn[rows] = _block(chain, known[rows], present, rng)
+        drawn[rows] = _block(chain, known[rows], present, rng, strict=strict)
     return drawn
 
 
 def _block(
-    chain: Sequence[Conditional], known: Records, present: Weights, rng: np.random.Generator
+    chain: Sequence[Conditional],
+    known: Records,
+    present: Weights,
+    rng: np.random.Generator,
+    *,
+    strict: bool,
 ) -> Records:
     messages, possible = _upward(chain, known, present)
     if possible.all():
         return _downward(chain, known, messages, present, rng)
+    if strict:
+        raise ConfigurationError(
+            "Records to complete have values that the constraints of the schema rule out together. "
+            "Leave out records that break a constraint, or give fewer of their columns."
+        )
     drawn = np.empty_like(known)
     for rows, tables in ((possible, chain), (~possible, [_softened(each) for each in chain])):
         messages, _ = _upward(tables, known[rows], present)

@@ -25,6 +25,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 _NEWTON_STEPS = 6
 _SMALLEST_TOTAL = 1.0
+_LITTLE = 1e-6
 
 
 def combine(estimates: Sequence[tuple[FloatArray, float]]) -> tuple[FloatArray, float]:
@@ -95,18 +96,29 @@ def _wright_omega(target: FloatArray) -> FloatArray:
     return np.exp(log_x)
 
 
-def rake(table: FloatArray, rows: FloatArray, columns: FloatArray, *, sweeps: int = 30) -> FloatArray:
+def rake(
+    table: FloatArray,
+    rows: FloatArray,
+    columns: FloatArray,
+    *,
+    sweeps: int = 30,
+    allowed: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+) -> FloatArray:
     """Scale the rows and columns of `table` until its margins are `rows` and `columns`.
 
     Iterative proportional fitting: the table with those margins that is nearest to `table` in
     relative entropy. `rows` and `columns` have one sum. A row or column that is empty in `table` but
     not in its margin is filled with the product of the margins, so that the margins can be reached.
-    The last step fits the rows.
+    The last step fits the rows. With `allowed` the cells that are False are zero, whatever the margins,
+    and all others are given a little, so that the margins can be reached if that is possible.
     """
     share = columns / max(columns.sum(), np.finfo(np.float64).tiny)
-    fitted = np.where(np.outer(rows > 0, columns > 0), table, 0.0)  # the rest may be all of a row
-    fitted = np.where((fitted.sum(1) <= 0)[:, None], rows[:, None] * share, fitted)
-    fitted = np.where((fitted.sum(0) <= 0)[None, :], rows[:, None] * share, fitted)
+    if allowed is None:
+        fitted = np.where(np.outer(rows > 0, columns > 0), table, 0.0)  # the rest may be all of a row
+        fitted = np.where((fitted.sum(1) <= 0)[:, None], rows[:, None] * share, fitted)
+        fitted = np.where((fitted.sum(0) <= 0)[None, :], rows[:, None] * share, fitted)
+    else:
+        fitted = np.where(allowed, np.maximum(table, _LITTLE * rows[:, None] * share), 0.0)
     for _ in range(sweeps):
         fitted = fitted * _ratio(columns, fitted.sum(0))[None, :]
         fitted = fitted * _ratio(rows, fitted.sum(1))[:, None]

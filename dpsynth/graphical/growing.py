@@ -1,23 +1,31 @@
-"""A fitted junction tree that takes noisy pairs one at a time, each fit starting from the last."""
+"""A fitted junction tree that takes noisy tables one at a time, each fit starting from the last."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from dpsynth.graphical.calibration import Beliefs, Factors, NoisyTable, calibrated, refine
 from dpsynth.graphical.consistency import FloatArray, combine
-from dpsynth.graphical.junction_tree import Edge, JunctionTree, eliminate, junction_tree
-from dpsynth.graphical.pairs import all_pairs
+from dpsynth.graphical.expectation import Expectation
+from dpsynth.graphical.junction_tree import JunctionTree
+from dpsynth.graphical.triangulation import Triangulation
 
-__all__ = ["GrowingTree"]
+__all__ = ["GrowingTree", "Nodes"]
+
+Nodes = tuple[int, ...]
+"""Two nodes or more, ascending."""
 
 _LEAST = 1e-8
+_LEAST_VARIANCE, _LEAST_DEVIATIONS = 0.25, 30.0
 
 
 class GrowingTree:
     """Begins with independent nodes.
+
+    However large the noise is against the number of rows, the beliefs stay distributions: finite, and
+    positive in sum.
 
     Args:
         margins: Counts of each node, all with one sum; the model meets them.
@@ -25,16 +33,17 @@ class GrowingTree:
     """
 
     def __init__(self, margins: Sequence[FloatArray], *, limit: int) -> None:
-        margins = [_positive(margin) for margin in margins]
-        self._sizes = [len(margin) for margin in margins]
-        self._total = float(margins[0].sum())
-        self._limit = limit
-        self._factors: Factors = {(node,): margin / margin.max() for node, margin in enumerate(margins)}
-        self._noisy: dict[Edge, tuple[FloatArray, float]] = {}
-        self._margins = margins
-        self._known: dict[Edge, bool] = {}
-        self._tree = junction_tree(self._sizes, ())
-        self._beliefs = calibrated(self._tree, self._factors, self._total)
+        self._margins = [_positive(margin) for margin in margins]
+        self._total = float(self._margins[0].sum())
+        self._noisy: dict[Nodes, tuple[FloatArray, float]] = {}
+        self._triangulation = Triangulation([len(margin) for margin in margins], limit=limit)
+        self._tree = self._triangulation.tree()
+        self._begin()
+
+    @property
+    def total(self) -> float:
+        """The number of rows."""
+        return self._total
 
     @property
     def tree(self) -> JunctionTree:
@@ -47,50 +56,72 @@ class GrowingTree:
         return self._beliefs
 
     @property
-    def noisy(self) -> Mapping[Edge, tuple[FloatArray, float]]:
-        """What was added, with the standard deviation of a cell; a pair added twice as a mean."""
+    def noisy(self) -> Mapping[Nodes, tuple[FloatArray, float]]:
+        """What was added, with the standard deviation of a cell; what was added twice as a mean."""
         return self._noisy
 
-    def admits(self, pair: Edge) -> bool:
-        """Whether a tree that holds `pair` stays within the limit. What was refused once stays out."""
-        if self._tree.home(pair) is not None:
-            return True
-        if pair not in self._known:
-            cliques = eliminate(self._sizes, [*self._noisy, pair], self._limit)
-            self._known[pair] = cliques is not None
-        return self._known[pair]
+    def admits(self, nodes: Nodes) -> bool:
+        """Whether a tree with a clique that holds `nodes` stays within the limit."""
+        return self._triangulation.admits(nodes)
 
-    def pairs(self) -> dict[Edge, FloatArray]:
-        """The counts that the model expects, for every pair (i, j), i < j."""
-        return all_pairs(self._tree, self._beliefs)
+    def expectation(self, sets: Iterable[Nodes] | None = None) -> Expectation:
+        """What the model expects of `sets` of nodes, or of all pairs and larger sets."""
+        return Expectation(self._tree, self._beliefs, sets)
 
-    def add(self, pair: Edge, counts: FloatArray, sigma: float) -> None:
-        """Take noisy counts of a pair that is admitted. Call `fit` afterwards."""
-        if pair in self._noisy:
-            before, deviation = self._noisy[pair]
+    def add(self, nodes: Nodes, counts: FloatArray, sigma: float) -> None:
+        """Take noisy counts of nodes that are admitted. Call `fit` afterwards."""
+        if nodes in self._noisy:
+            before, deviation = self._noisy[nodes]
             counts, variance = combine([(before, deviation**2), (counts, sigma**2)])
             sigma = variance**0.5
-        else:
-            self._known = {other: fits for other, fits in self._known.items() if not fits}
-        self._noisy[pair] = counts, sigma
-        if self._tree.home(pair) is None:
-            self._tree = junction_tree(self._sizes, list(self._noisy))
-            self._beliefs = calibrated(self._tree, self._factors, self._total)
+        self._noisy[nodes] = counts, sigma
+        self._triangulation.add(nodes)
+        if self._tree.home(nodes) is None:
+            self._tree = self._triangulation.tree()
+            with np.errstate(all="ignore"):
+                self._beliefs = calibrated(self._tree, self._factors, self._total)
+            if not self._sound():
+                self._begin()
 
     def fit(self, *, sweeps: int, margins: Sequence[FloatArray] | None = None) -> None:
         """Pull the model towards all that was added; `margins` replace those to be met."""
         if margins is not None:
             self._margins = [_positive(margin) for margin in margins]
+        for _ in range(2):
+            with np.errstate(all="ignore"):
+                refine(self._tree, self._beliefs, self._tables(), self._factors, sweeps=sweeps)
+            if self._sound():
+                return
+            self._begin()
+
+    def _begin(self) -> None:
+        """Independent nodes, on the present tree."""
+        self._factors: Factors = {(node,): margin / margin.max() for node, margin in enumerate(self._margins)}
+        self._beliefs = calibrated(self._tree, self._factors, self._total)
+
+    def _sound(self) -> bool:
+        """Whether nothing overflowed or died out: many sweeps of mere noise multiply."""
+        return all(bool(np.isfinite(belief).all()) and belief.sum() > 0 for belief in self._beliefs)
+
+    def _tables(self) -> list[NoisyTable]:
+        noisy = [
+            NoisyTable(nodes=nodes, values=counts, variance=_doubt(sigma, self._total))
+            for nodes, (counts, sigma) in self._noisy.items()
+        ]
         exact = [
             NoisyTable(nodes=(node,), values=margin, variance=0.0)
             for node, margin in enumerate(self._margins)
         ]
-        # Tables with more noise than there are rows still have a say, but not with all of that noise.
-        noisy = [
-            NoisyTable(nodes=pair, values=counts, variance=min(sigma**2, max(self._total, sigma)))
-            for pair, (counts, sigma) in self._noisy.items()
-        ]
-        refine(self._tree, self._beliefs, [*noisy, *exact], self._factors, sweeps=sweeps)
+        return [*noisy, *exact]
+
+
+def _doubt(sigma: float, total: float) -> float:
+    """The noise variance, but at most the number of rows: noisier tables still have a say.
+
+    Their say is little where the noise is of the size of the table, because each sweep adds it once more.
+    Nor is any table taken for exact: a fit that is pulled hard in two directions multiplies without end.
+    """
+    return max(min(sigma**2, max(total, _LEAST_DEVIATIONS * sigma)), _LEAST_VARIANCE)
 
 
 def _positive(margin: FloatArray) -> FloatArray:

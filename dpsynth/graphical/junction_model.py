@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import StorageError
-from dpsynth.graphical.calibration import conditioned
+from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.graphical.calibration import conditioned, marginal
 from dpsynth.graphical.clique_sampling import sample_cliques
 from dpsynth.graphical.completion import FREE, PRESENT, completed, present_codes, records
 from dpsynth.graphical.conditionals import chain_of_tree, needed
@@ -19,12 +19,16 @@ from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.expansion import Expansion, parts
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
 from dpsynth.graphical.polish import polish
+from dpsynth.graphical.reconciled import zero_factors
+from dpsynth.graphical.row_rules import RowRules
 from dpsynth.graphical.sampling import Codes, RowSampler
+from dpsynth.graphical.zeros import AllowedTable, allowed_tables, bucket_allowed, possible_cells
 from dpsynth.schema.schema import Schema
 
 __all__ = ["JunctionModel"]
 
 _ROUNDS = 6
+_PROPOSALS = 24_000_000  # beyond so many a round brings little for the time that it takes
 _TINY = 1e-12  # a bucket whose codes but "missing" are never drawn can still be asked for one of them
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
@@ -83,11 +87,12 @@ class JunctionModel:
                 for node, name in enumerate(self.schema.domain.columns)
             }
         drawn = sample_cliques(self.tree, self.beliefs, rows, rng)
-        codes = np.empty_like(drawn)
+        codes, rules = np.empty_like(drawn), self._rules
+        rounds = min(_ROUNDS, max(2, _PROPOSALS // max(drawn.size, 1)))
         for chosen, wanted in self._wanted(drawn):
             part = drawn[chosen]
-            polish(part, self.tree.sizes, wanted, rng, rounds=_ROUNDS)
-            codes[chosen] = self._inside.expand(part, wanted, rng, rounds=_ROUNDS)
+            polish(part, self.tree.sizes, wanted, rng, rounds=rounds, rules=rules)
+            codes[chosen] = self._inside.expand(part, wanted, rng, rounds=rounds)
         return {name: codes[:, node] for node, name in enumerate(self.schema.domain.columns)}
 
     def marginal(self, columns: Sequence[str]) -> FloatArray:
@@ -123,13 +128,25 @@ class JunctionModel:
             coarse[:, node] = np.where(codes < 0, codes, self.buckets[node][codes])
         details = [(detail + _TINY) * allowed[node] for node, detail in enumerate(self.details)]
         present = {node: self._in_buckets(node, detail) for node, detail in enumerate(details)}
-        drawn = completed(chain_of_tree(self.tree, self.beliefs), coarse, present, rng)
+        strict = bool(self.schema.constraints)
+        drawn = completed(chain_of_tree(self.tree, self.beliefs), coarse, present, rng, strict=strict)
         for node, codes in enumerate(given.T):
             for kind, shares in ((FREE, self.details[node]), (PRESENT, details[node])):
                 places = np.flatnonzero(codes == kind)
                 sampler = RowSampler(len(places), rng)
                 codes[places] = parts(drawn[places, node], self.buckets[node], shares, sampler)
         return dict(zip(self.schema.domain.columns, given.T.astype(np.int32), strict=True))
+
+    @property
+    def _zeros(self) -> tuple[AllowedTable, ...]:
+        """The constraints of the schema over buckets."""
+        groups: Sequence[Sequence[int]] = [own.tolist() for own in self.buckets]
+        return tuple(bucket_allowed(table, groups) for table in allowed_tables(self.schema))
+
+    @property
+    def _rules(self) -> RowRules:
+        """What rows that are polished have to keep."""
+        return RowRules.of_tables(self._zeros, len(self.buckets))
 
     @property
     def _inside(self) -> Expansion:
@@ -223,7 +240,7 @@ class JunctionModel:
             or not all(_probabilities(t, _shape(fine, pair)) for pair, t in refined.items())
         ):
             raise StorageError("The tables of the saved junction tree do not fit its schema.")
-        return cls(
+        model = cls(
             schema=schema,
             total=total,
             tree=tree,
@@ -234,6 +251,24 @@ class JunctionModel:
             targets=targets,
             fine=fine,
             refined=refined,
+        )
+        if schema.constraints and not model._keeps_zeros():
+            raise StorageError("The saved junction tree does not hold the constraints of its schema.")
+        return model
+
+    def _keeps_zeros(self) -> bool:
+        """Whether cliques and targets rule out what the constraints do."""
+        try:
+            zeros = self._zeros
+        except ConfigurationError:
+            return False
+        for nodes, factor in zero_factors(zeros).items():
+            shares = marginal(self.tree, list(self.beliefs), nodes)
+            if shares is None or shares[factor == 0].any():
+                return False
+        return not any(
+            table.sum(axis=0)[~possible_cells(pair, self.tree.sizes, zeros)].any()
+            for pair, table in self.targets.items()
         )
 
     def _known(self, given: Given) -> dict[int, FloatArray]:

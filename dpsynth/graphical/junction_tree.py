@@ -11,12 +11,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dpsynth.graphical.spanning_tree import UnionFind, rooted_order
 
-__all__ = ["Edge", "JunctionTree", "eliminate", "grow", "join_cliques", "junction_tree", "total_cells"]
+__all__ = [
+    "Cells",
+    "Edge",
+    "JunctionTree",
+    "eliminate",
+    "elimination",
+    "grow",
+    "join_cliques",
+    "junction_tree",
+    "members",
+    "total_cells",
+]
 
 Edge = tuple[int, int]
 
@@ -54,35 +65,51 @@ class JunctionTree:
         return min(holders, key=lambda i: math.prod(self.shape(self.cliques[i])), default=None)
 
 
-def eliminate(sizes: Sequence[int], edges: Iterable[Edge], limit: float = math.inf) -> list[int] | None:
-    """The maximal cliques of a triangulation as bit sets, or None if they have more than `limit` cells."""
-    neighbours = _bit_sets(len(sizes), edges)
-    costs = {node: _cells(sizes, neighbours[node] | 1 << node) for node in range(len(sizes))}
+def eliminate(
+    sizes: Sequence[int], edges: Iterable[Edge], limit: float = math.inf, counts: Cells | None = None
+) -> list[int] | None:
+    """The maximal cliques of a triangulation as bit sets, or None if they have more than `limit` cells.
+
+    Args:
+        sizes: Number of codes of each node.
+        edges: What some clique has to hold.
+        limit: Bound on the cells of all maximal cliques together.
+        counts: Numbers of cells that are known, for callers that ask often.
+    """
+    counts = Cells(sizes) if counts is None else counts
     kept: list[int] = []
     cells = 0
+    for _, clique in elimination(sizes, edges, counts):
+        if not any(clique & other == clique for other in kept):
+            kept.append(clique)
+            cells += counts[clique]
+            if cells > limit:
+                return None
+    return kept
+
+
+def elimination(sizes: Sequence[int], edges: Iterable[Edge], counts: Cells) -> Iterator[tuple[int, int]]:
+    """Each node, in the order of its elimination, with its clique: itself and its neighbours by then."""
+    neighbours = _bit_sets(len(sizes), edges)
+    costs = {node: counts[neighbours[node] | 1 << node] for node in range(len(sizes))}
     while costs:
         node = min(costs, key=costs.__getitem__)
         around, clique = neighbours[node], neighbours[node] | 1 << node
         del costs[node]
-        if not any(clique & other == clique for other in kept):
-            kept.append(clique)
-            cells += _cells(sizes, clique)
-            if cells > limit:
-                return None
-        for other in _members(around):
+        yield node, clique
+        for other in members(around):
             neighbours[other] = (neighbours[other] | around) & ~(1 << other | 1 << node)
-            costs[other] = _cells(sizes, neighbours[other] | 1 << other)
-    return kept
+            costs[other] = counts[neighbours[other] | 1 << other]
 
 
 def total_cells(sizes: Sequence[int], edges: Iterable[Edge]) -> int:
     """The cells of all cliques once `edges` are triangulated."""
-    return sum(_cells(sizes, clique) for clique in eliminate(sizes, edges) or [])
+    return sum(Cells(sizes)[clique] for clique in eliminate(sizes, edges) or [])
 
 
 def junction_tree(sizes: Sequence[int], edges: Iterable[Edge]) -> JunctionTree:
     """The junction tree of a triangulation of `edges`; a single tree even if the graph falls apart."""
-    return join_cliques(sizes, [tuple(_members(clique)) for clique in eliminate(sizes, edges) or []])
+    return join_cliques(sizes, [tuple(members(clique)) for clique in eliminate(sizes, edges) or []])
 
 
 def join_cliques(sizes: Sequence[int], cliques: Sequence[tuple[int, ...]]) -> JunctionTree:
@@ -146,14 +173,23 @@ def _bit_sets(nodes: int, edges: Iterable[Edge]) -> list[int]:
     return neighbours
 
 
-def _members(bits: int) -> list[int]:
-    members = []
+def members(bits: int) -> list[int]:
+    """The places of the ones of a bit set, ascending."""
+    found = []
     while bits:
         lowest = bits & -bits
-        members.append(lowest.bit_length() - 1)
+        found.append(lowest.bit_length() - 1)
         bits ^= lowest
-    return members
+    return found
 
 
-def _cells(sizes: Sequence[int], bits: int) -> int:
-    return math.prod(sizes[node] for node in _members(bits))
+class Cells(dict[int, int]):
+    """The number of cells of each set of nodes that was asked for."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self._sizes = sizes
+
+    def __missing__(self, bits: int) -> int:
+        cells = self[bits] = math.prod(self._sizes[node] for node in members(bits))
+        return cells

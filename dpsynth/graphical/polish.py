@@ -58,7 +58,7 @@ def polish(
     nodes = sorted({node for pair in targets for node in pair} if within is None else within)
     if len(codes) < 2 or not targets or not nodes:
         return
-    state = _State(codes, sizes, targets, rules or RowRules.of_tables((), len(sizes)))
+    state = _State(codes, sizes, targets, rules)
     partners = {node: _Partners(codes, node, None if within is None else within[node]) for node in nodes}
     before = state.distance()
     for _ in range(rounds):
@@ -100,11 +100,15 @@ class _State:
     """
 
     def __init__(
-        self, codes: CodeArray, sizes: Sequence[int], targets: Mapping[Edge, FloatArray], rules: RowRules
+        self,
+        codes: CodeArray,
+        sizes: Sequence[int],
+        targets: Mapping[Edge, FloatArray],
+        rules: RowRules | None = None,
     ) -> None:
         # Narrow types: a proposal costs what it takes to fetch two rows and a few cells from memory.
         self.codes = codes.astype(np.int16 if max(sizes) < 2**15 else np.int32)
-        self.rules = rules
+        self.rules = rules or RowRules.of_tables((), len(sizes))
         nodes = len(sizes)
         self.start = np.zeros((nodes, nodes), np.int64)
         self.step = np.zeros((nodes, nodes), np.int64)
@@ -201,7 +205,7 @@ def _distinct(first: IndexArray, second: IndexArray) -> tuple[IndexArray, IndexA
     return first[both], second[both]
 
 
-def _exchange(
+def _exchange(  # noqa: C901 - one compiled loop
     codes: np.ndarray[Any, Any],
     residuals: np.ndarray[Any, np.dtype[np.float32]],
     node: int,

@@ -26,7 +26,7 @@ from dpsynth.graphical.zeros import AllowedTable, BoolArray, IndexArray
 
 __all__ = ["RowRules", "may_take"]
 
-CodeArray = np.ndarray[Any, np.dtype[np.int32]]
+CodeArray = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from dpsynth.graphical.consistency import FloatArray, rake
 from dpsynth.graphical.junction_tree import Edge, JunctionTree, grow, join_cliques, junction_tree
 from dpsynth.graphical.low_rank import denoised
 from dpsynth.graphical.pairs import all_pairs
+from dpsynth.graphical.reconciled import constraint_edges, reconciled, sliced, zero_factors
+from dpsynth.graphical.zeros import AllowedTable, BoolArray
 
-__all__ = ["Layer", "NoisyPairs", "fit_junction_tree", "stacked", "target_tables"]
+__all__ = ["Layer", "NoisyPairs", "fit_junction_tree", "stacked", "target_tables", "with_zeros"]
 
 NoisyPairs = Mapping[Edge, tuple[FloatArray, float]]
 """For pairs (i, j), i < j: noisy counts and the standard deviation of a cell."""
@@ -35,10 +37,12 @@ class Layer:
     Attributes:
         margins: Counts of each node, all with one sum; the model meets them.
         pairs: Noisy counts of pairs.
+        zeros: Combinations that no row has. Margins must not contradict them (see `reconciled`).
     """
 
     margins: tuple[FloatArray, ...]
     pairs: NoisyPairs
+    zeros: tuple[AllowedTable, ...] = ()
 
     @property
     def total(self) -> float:
@@ -46,13 +50,42 @@ class Layer:
         return float(self.margins[0].sum())
 
 
+def with_zeros(
+    layers: Sequence[Layer], tables: Sequence[AllowedTable], *, classes: int | None
+) -> tuple[list[Layer], BoolArray]:
+    """The layers with their structural zeros, and which of them can have rows.
+
+    Args:
+        layers: The classes.
+        tables: Over all columns, buckets as in `layers` and one for each class.
+        classes: The column whose codes are the classes; None if there is one layer of all rows.
+
+    Returns:
+        Layers whose margins agree with the zeros. One that can have no rows is as it was.
+    """
+    found = []
+    possible = np.ones(len(layers), dtype=bool)
+    for c, layer in enumerate(layers):
+        own = tuple(tables) if classes is None else sliced(tables, classes, c)
+        margins = reconciled(layer.margins, own) if own else layer.margins
+        possible[c] = margins is not None
+        found.append(layer if margins is None else replace(layer, margins=margins, zeros=own))
+    return found, possible
+
+
 class _Fit:
     """One layer while the tree grows."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self.margins = [_positive(margin) for margin in layer.margins]
+        bound = {node for table in layer.zeros for node in table.nodes}
+        self.margins = [
+            margin if node in bound else _positive(margin) for node, margin in enumerate(layer.margins)
+        ]
         self.factors: Factors = {(node,): margin / margin.max() for node, margin in enumerate(self.margins)}
+        # Every step of the fit multiplies, so what is zero at first is zero in the end.
+        for nodes, factor in zero_factors(layer.zeros).items():
+            self.factors[nodes] = self.factors.get(nodes, 1.0) * factor
         self.beliefs: Beliefs = []
 
     def settle(self, tree: JunctionTree) -> None:
@@ -74,12 +107,12 @@ def fit_junction_tree(layers: Sequence[Layer], *, limit: int) -> tuple[JunctionT
     """Add the pairs that the model misses most, a few at a time, and fit in between.
 
     Args:
-        layers: The classes; they share one tree.
+        layers: The classes; they share one tree, and the columns of their zeros.
         limit: Bound on the cells of all cliques of all layers together.
     """
     fits = [_Fit(layer) for layer in layers]
     sizes = [len(margin) for margin in layers[0].margins]
-    edges: list[Edge] = []
+    edges = constraint_edges(next((layer.zeros for layer in layers if layer.zeros), ()))
     refused: set[Edge] = set()
     room = limit // len(fits)
     at_a_time = max(_AT_A_TIME, len(sizes) // 6)
@@ -116,17 +149,26 @@ def target_tables(
     """
     fitted = [all_pairs(tree, own, layer.pairs) for own, layer in zip(beliefs, layers, strict=True)]
     noisy = [layer.pairs for layer in layers]
-    starts = [[_product(layer) for layer in layers], fitted]
+    possible = [
+        {pair: table > 0 for pair, table in own.items()} if layer.zeros else {}
+        for own, layer in zip(fitted, layers, strict=True)
+    ]
+    products = [_product(layer) for layer in layers]
+    plain = [
+        _met(own, layer, mask) if mask else own
+        for own, layer, mask in zip(products, layers, possible, strict=True)
+    ]
+    starts = [plain, fitted]
     if len(layers) > 1:
         pooled = _pooled(layers)
         whole = {pair: np.sum([own[pair] for own in fitted], axis=0) for pair in fitted[0]}
         common = _met(
             _mean([denoised([pooled.pairs], [start])[0] for start in (_product(pooled), whole)]), pooled
         )
-        starts.append([_met(common, layer) for layer in layers])
+        starts.append([_met(common, layer, mask) for layer, mask in zip(layers, possible, strict=True)])
     estimates = [denoised(noisy, expected) for expected in starts]
     return [
-        _met(_mean([estimate[number] for estimate in estimates]), layer)
+        _met(_mean([estimate[number] for estimate in estimates]), layer, possible[number])
         for number, layer in enumerate(layers)
     ]
 
@@ -140,10 +182,13 @@ def _mean(estimates: Sequence[Mapping[Edge, FloatArray]]) -> dict[Edge, FloatArr
     return {pair: np.mean([estimate[pair] for estimate in estimates], axis=0) for pair in estimates[0]}
 
 
-def _met(tables: Mapping[Edge, FloatArray], layer: Layer) -> dict[Edge, FloatArray]:
-    """Not negative, and with the margins of the layer."""
+def _met(
+    tables: Mapping[Edge, FloatArray], layer: Layer, possible: Mapping[Edge, BoolArray] | None = None
+) -> dict[Edge, FloatArray]:
+    """Not negative, with the margins of the layer, and zero where nothing is `possible`."""
+    masks = possible or {}
     return {
-        (i, j): rake(np.maximum(table, 0.0), layer.margins[i], layer.margins[j])
+        (i, j): rake(np.maximum(table, 0.0), layer.margins[i], layer.margins[j], allowed=masks.get((i, j)))
         for (i, j), table in tables.items()
     }
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -167,15 +168,17 @@ class GeneratorContract:
 
     def _held(self) -> Iterator[tuple[Case, Generator]]:
         """The cases that the generator says it can hold, each with the generator for it."""
-        for case in self._cases():
+        for case in cases():
             if holds_zeros(self.generator) or not reduced(case.schema).schema.constraints:
                 yield case, with_constraints(self.generator, case.schema)
 
-    def _cases(self) -> tuple[Case, ...]:
-        """The tables to check on; override to leave out those that a configuration is not for."""
-        return cases()
+    def _runs(self) -> tuple[_Run, ...]:
+        """One fit on each table, shared by all checks of one class."""
+        if type(self) not in _FITTED:
+            _FITTED[type(self)] = tuple(self._fits())
+        return _FITTED[type(self)]
 
-    def _runs(self) -> Iterator[_Run]:
+    def _fits(self) -> Iterator[_Run]:
         for case, generator in self._held():
             with Ledger.in_memory() as ledger:
                 table = PrivateTable.load(case.frame, case.schema)
@@ -183,6 +186,9 @@ class GeneratorContract:
                 model: Model = session.run(generator, rng=_SEED)
                 fitted = FittedModel(model=model, guarantee=session.guarantee())
                 yield _Run(case=case, generator=generator, fitted=fitted, transcript=session.transcript)
+
+
+_FITTED: WeakKeyDictionary[type[GeneratorContract], tuple[_Run, ...]] = WeakKeyDictionary()
 
 
 def check_generator(generator: Generator) -> None:

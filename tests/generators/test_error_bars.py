@@ -116,6 +116,7 @@ def test_an_exact_split_is_the_sum_of_its_cells() -> None:
     assert (bars.low + bars.high) / 2 == pytest.approx(max(cells.sum(), 0))
     assert bars.estimate == pytest.approx(ROWS / 8)
     assert bars.share == pytest.approx(1 / 8)
+    assert str(bars).startswith("75 rows by the model; the data have ")
 
 
 def test_the_tables_of_one_release_are_weighed_by_their_precision() -> None:

@@ -1,29 +1,35 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dpsynth.graphical import growing
 from dpsynth.graphical.growing import GrowingTree
 from dpsynth.graphical.junction_tree import total_cells
 
 HALF = np.full(2, 500.0)
 SAME = np.diag([500.0, 500.0])
+ODD = np.array([[[250.0, 0.0], [0.0, 250.0]], [[0.0, 250.0], [250.0, 0.0]]])
+"""Three nodes of which any two are independent and each is the sum of the others."""
 
 
-def grown(pairs: list[tuple[int, int]], *, nodes: int = 4, limit: int = 1_000) -> GrowingTree:
+def grown(sets: list[tuple[int, ...]], *, nodes: int = 4, limit: int = 1_000) -> GrowingTree:
     tree = GrowingTree([HALF] * nodes, limit=limit)
-    for pair in pairs:
-        tree.add(pair, SAME, 1.0)
+    for nodes_ in sets:
+        tree.add(nodes_, SAME if len(nodes_) == 2 else ODD, 1.0)
         tree.fit(sweeps=10)
     return tree
 
 
 def test_it_begins_independent() -> None:
-    for table in grown([]).pairs().values():
+    for table in grown([]).expectation().pairs.values():
         np.testing.assert_allclose(table, 250.0)
 
 
 def test_what_is_added_is_fitted_and_carried_along() -> None:
-    tables = grown([(0, 1), (1, 2)]).pairs()
+    tables = grown([(0, 1), (1, 2)]).expectation().pairs
     for pair in ((0, 1), (1, 2), (0, 2)):
         np.testing.assert_allclose(tables[pair], SAME, atol=5)
     np.testing.assert_allclose(tables[0, 3], 250.0, atol=1)
@@ -67,19 +73,69 @@ def test_new_margins_are_met() -> None:
     tree = grown([(0, 1)], nodes=3)
     margins = [np.array([600.0, 400.0]), np.array([600.0, 400.0]), np.array([0.0, 1000.0])]
     tree.fit(sweeps=30, margins=margins)
-    np.testing.assert_allclose(tree.pairs()[0, 1].sum(axis=1), margins[0], rtol=1e-2)
-    np.testing.assert_allclose(tree.pairs()[0, 2].sum(axis=0), margins[2], atol=1e-3)
+    np.testing.assert_allclose(tree.expectation().pairs[0, 1].sum(axis=1), margins[0], rtol=1e-2)
+    np.testing.assert_allclose(tree.expectation().pairs[0, 2].sum(axis=0), margins[2], atol=1e-3)
 
 
-def test_noise_far_larger_than_the_table_leaves_a_distribution() -> None:
+def test_three_nodes_are_fitted_where_no_two_tell_anything() -> None:
+    tree = grown([(0, 1, 2)])
+    assert tree.tree.home((0, 1, 2)) is not None
+    expected = tree.expectation()
+    np.testing.assert_allclose(expected.of((0, 1, 2)), ODD, atol=5)
+    np.testing.assert_allclose(expected.of((0, 1)), 250.0, atol=1)
+
+
+def test_what_was_added_stays_in_a_clique_of_every_later_tree() -> None:
+    """Also what lay in a clique already, by a chord of the triangulation."""
     rng = np.random.default_rng(0)
-    margins = [np.array([1.0, 0.0, 0.0])] * 4
+    for _ in range(20):
+        tree = GrowingTree([np.full(3, 100.0)] * 7, limit=2_000)
+        for _ in range(12):
+            nodes = tuple(sorted(int(node) for node in rng.choice(7, rng.integers(2, 4), replace=False)))
+            if tree.admits(nodes):
+                tree.add(nodes, np.full((3,) * len(nodes), 300.0 / 3 ** len(nodes)), 5.0)
+                tree.fit(sweeps=2)
+        assert all(tree.tree.home(nodes) is not None for nodes in tree.noisy)
+        assert sum(belief.size for belief in tree.beliefs) <= 2_000
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    total=st.sampled_from([1.0, 30.0, 1e4]),
+    sigma=st.sampled_from([1e-3, 1.0, 300.0, 1e6, 1e15]),
+    bias=st.sampled_from([-3.0, 0.0, 3.0]),
+)
+@settings(deadline=None, max_examples=60)
+def test_noise_far_larger_than_the_table_leaves_a_distribution(
+    seed: int, total: float, sigma: float, bias: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    margins = [np.array([total, 0.0, 0.0]), np.array([0.0, 0.0, total])] * 2
     tree = GrowingTree(margins, limit=1_000)
     for _ in range(40):
-        left, right = sorted(rng.choice(4, 2, replace=False))
-        tree.add((int(left), int(right)), rng.normal(0, 300, (3, 3)), 300.0)
+        nodes = tuple(sorted(int(node) for node in rng.choice(4, rng.integers(2, 4), replace=False)))
+        tree.add(nodes, sigma * (rng.normal(0, 1, (3,) * len(nodes)) + bias), sigma)
         tree.fit(sweeps=4)
-    tree.fit(sweeps=15, margins=[np.array([0.0, 0.0, 1.0])] * 4)
+    tree.fit(sweeps=15, margins=[np.array([0.0, 0.0, total])] * 4)
     for belief in tree.beliefs:
         assert np.isfinite(belief).all()
         assert belief.sum() > 0
+    for table in tree.expectation().pairs.values():
+        assert np.isfinite(table).all()
+        assert table.sum() > 0
+
+
+def test_a_fit_that_breaks_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def broken(tree: object, beliefs: list[np.ndarray], *_: object, **__: object) -> None:
+        nonlocal calls
+        calls += 1
+        beliefs[0] *= np.nan
+
+    tree = grown([(0, 1)])
+    monkeypatch.setattr(growing, "refine", broken)
+    tree.fit(sweeps=4)
+    assert calls == 2
+    for table in tree.expectation().pairs.values():
+        np.testing.assert_allclose(table, 250.0)

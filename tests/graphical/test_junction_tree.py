@@ -62,9 +62,11 @@ def test_the_home_is_the_smallest_clique() -> None:
 
 def test_growing_keeps_the_bound_and_the_order() -> None:
     sizes, candidates = [10, 10, 10, 10], list(itertools.combinations(range(4), 2))
-    chosen = grow(sizes, [], candidates, limit=300, most=9, attempts=9)
+    chosen = grow(sizes, [], candidates, limit=300, most=9, attempts=9, refused=set())
     assert chosen == [(0, 1), (0, 2), (0, 3)]
     assert total_cells(sizes, chosen) <= 300
-    assert grow(sizes, [], candidates, limit=300, most=2, attempts=9) == [(0, 1), (0, 2)]
-    assert grow(sizes, [(0, 1)], [(1, 2), (0, 2), (2, 3)], limit=220, most=9, attempts=1) == [(1, 2)]
-    assert grow(sizes, [], candidates, limit=99, most=9, attempts=3) == []
+    assert grow(sizes, [], candidates, limit=300, most=2, attempts=9, refused=set()) == [(0, 1), (0, 2)]
+    assert grow(sizes, [(0, 1)], [(1, 2), (0, 2), (2, 3)], limit=220, most=9, attempts=1, refused=set()) == [
+        (1, 2)
+    ]
+    assert grow(sizes, [], candidates, limit=99, most=9, attempts=3, refused=set()) == []
