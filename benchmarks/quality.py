@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import json
 import statistics
 import subprocess
@@ -60,18 +59,10 @@ def one_run(order: dict[str, Any]) -> None:
 
 
 def synthesized(order: dict[str, Any], asked: dict[str, Any]) -> SyntheticTable:
-    """One call; without `target=` and `auto` in it, what they stand for until they are there."""
     import dpsynth
-    from dpsynth.generators import registry
-    from dpsynth.release import fit_table
 
-    options, epsilon, delta = order["options"], order["epsilon"], order["delta"]
-    if "target" in inspect.signature(dpsynth.synthesize).parameters:
-        return dpsynth.synthesize(order["source"], epsilon=epsilon, delta=delta, **asked, **options)
-    name = "allpairs" if options["method"] == "auto" else options["method"]
-    generator = registry.get(name, **{key: value for key, value in options.items() if key == "target"})
-    budget = dpsynth.Budget(epsilon=epsilon, delta=delta)
-    return fit_table(order["source"], generator=generator, budget=budget, **asked).sample()
+    epsilon, delta = order["epsilon"], order["delta"]
+    return dpsynth.synthesize(order["source"], epsilon=epsilon, delta=delta, **asked, **order["options"])
 
 
 def measured(order: dict[str, Any]) -> dict[str, float]:
