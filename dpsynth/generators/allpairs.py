@@ -20,7 +20,7 @@ from dpsynth.generators.base import ExactModel, Plan, Rng, Step
 from dpsynth.generators.code_zeros import CodeZeros
 from dpsynth.generators.earlier import known_before, origin
 from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
-from dpsynth.generators.one_ways import column_weight, one_ways, varied_columns
+from dpsynth.generators.one_ways import one_ways, varied_columns
 from dpsynth.generators.pair_fit import Design, PairFit
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.privacy.budget import Budget
@@ -180,7 +180,7 @@ def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:
     """
     number = _TYPICAL_BUCKETS * math.sqrt(mu / _TYPICAL_MU)
     sizes = [domain.size_of(name) for name in varied]
-    alone = sum(column_weight(size) for size in sizes)
+    alone = sum(size ** (2 / 3) for size in sizes)
     coarse = [min(size, max(number, 2.0)) ** (2 / 3) for size in sizes]
     together = (sum(coarse) ** 2 - sum(power**2 for power in coarse)) / 2
     reached = alone * math.pow(len(varied) - 1, 2 / 3)
