@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from dpsynth.generators.allpairs import AllPairs
+from dpsynth.generators.base import Generator
 from dpsynth.generators.mst import MST
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.budget import Budget
@@ -13,7 +16,8 @@ from dpsynth.schema.columns import Categorical
 from dpsynth.schema.schema import Schema
 
 
-def test_the_less_likely_value_keeps_its_share() -> None:
+@pytest.mark.parametrize("generator", [MST(), AllPairs()], ids=lambda generator: generator.name)
+def test_the_less_likely_value_keeps_its_share(generator: Generator) -> None:
     """A leads to x in 70 % of the rows and to y in 30 %: argmax would never write y beside A."""
     rng = np.random.default_rng(1)
     first = rng.choice(["A", "B"], 20_000)
@@ -28,7 +32,7 @@ def test_the_less_likely_value_keeps_its_share() -> None:
         model = fit_table(
             pd.DataFrame({"first": first, "second": second}),
             schema=schema,
-            generator=MST(),
+            generator=generator,
             budget=Budget(epsilon=2.0, delta=1e-6),
             ledger=ledger,
             dataset="d",

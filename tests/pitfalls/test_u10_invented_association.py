@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
+import pytest
 
+from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.mst import MST
 from dpsynth.graphical.consistency import project_to_simplex, rake
 from dpsynth.ledger import Ledger
@@ -42,6 +46,25 @@ def test_u10_independent_columns_stay_nearly_independent_at_a_low_budget() -> No
     assert len(found) == 18
     # Noise passes for an association in less than one of a thousand pairs.
     assert sum(strength > 0.05 for strength in found) <= 1
+
+
+@pytest.mark.parametrize(("epsilon", "mean", "most"), [(0.1, 0.0, 0.0), (1.0, 0.04, 0.25)])
+def test_u10_of_all_pairs_none_is_given_an_association(epsilon: float, mean: float, most: float) -> None:
+    """Where noise would drown all pairs, none at all; else hardly more than the sample itself has (0.056)."""
+    found = []
+    for _ in range(6):
+        with Ledger.in_memory() as ledger:
+            table = PrivateTable.load(independent(), SCHEMA)
+            budget = Budget(epsilon=epsilon, delta=1e-9)
+            session = Session.open(table, budget=budget, ledger=ledger, dataset="u10")
+            model = session.run(AllPairs())
+        drawn = model.sample_codes(20_000, np.random.default_rng(0))
+        for left, right in itertools.combinations(NAMES, 2):
+            found.append(association(model.marginal([left, right])))
+            counts = np.bincount(drawn[left] * 8 + drawn[right], minlength=64).reshape(8, 8)
+            assert association(counts) < found[-1] + 0.02  # sampling invents none either
+    assert np.mean(found) <= mean + 1e-9
+    assert max(found) <= most + 1e-9
 
 
 def test_u10_fitting_the_noise_would_invent_strong_ones() -> None:
