@@ -22,6 +22,7 @@ from dpsynth.generators.earlier import known_before, origin
 from dpsynth.generators.memory import DEFAULT_LIMIT, MemoryPlan
 from dpsynth.generators.one_ways import one_ways, varied_columns
 from dpsynth.generators.pair_fit import Design, PairFit
+from dpsynth.generators.shares import one_way_share
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
@@ -34,7 +35,6 @@ from dpsynth.session.transcript import Transcript
 __all__ = ["AllPairs"]
 
 _RESOLVED = 8  # columns of so few codes are hardly ever merged
-_TYPICAL_MU, _TYPICAL_BUCKETS = 0.18, 12.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,10 +141,11 @@ class AllPairs:
         zeros = CodeZeros.of(schema)
         zeros.require_room(memory, target)
         pairs = tuple(itertools.combinations([name for name in varied if name != target], 2))
+        sizes = [domain.size_of(name) for name in varied]
         hidden = any(domain.size_of(name) > _RESOLVED for name in varied if name != target)
 
         def at(scale: float) -> Design:
-            share = (self.one_way_share or _one_way_share(domain, varied, scale)) if pairs else 1.0
+            share = (self.one_way_share or one_way_share(sizes, scale)) if pairs else 1.0
             again = self.refine_share * (1 - share) if hidden else 0.0
             screen = self.screen_share * (1 - share) if len(pairs) > self.most_pairs else 0.0
             return Design(
@@ -169,19 +170,3 @@ class AllPairs:
             return None
         domain.size_of(self.target)  # refuses what is no modelled column
         return self.target if self.target in varied and len(varied) > 2 else None
-
-
-def _one_way_share(domain: Domain, varied: Sequence[str], mu: float) -> float:
-    """The share that minimises the expected L1 noise of all pair tables, one-way noise included.
-
-    With precision in proportion to size^(2/3) the noise of a set of tables is (sum of size^(2/3))^(3/2)
-    / mu. One-way noise reaches every pair of its column. The number of buckets is not known yet: it is
-    taken to grow with the root of mu.
-    """
-    number = _TYPICAL_BUCKETS * math.sqrt(mu / _TYPICAL_MU)
-    sizes = [domain.size_of(name) for name in varied]
-    alone = sum(size ** (2 / 3) for size in sizes)
-    coarse = [min(size, max(number, 2.0)) ** (2 / 3) for size in sizes]
-    together = (sum(coarse) ** 2 - sum(power**2 for power in coarse)) / 2
-    reached = alone * math.pow(len(varied) - 1, 2 / 3)
-    return float(reached / (reached + together))
