@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 ADULT_ORDERED = {"age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week"}
 NIST_TEN = ["AGEP", "SEX", "MSP", "RAC1P", "HOUSING_TYPE", "OWN_RENT", "EDU", "PINCP_DECILE", "DVET", "DEYE"]
 WIDE_COLUMNS, WIDE_ROWS, WIDE_PAIRS = 200, 100_000, 600
-SMALL_ROWS, SMALL_COLUMNS = 1_000, 10
+SMALL_ROWS, TINY_ROWS, SMALL_COLUMNS = 1_000, 300, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +97,10 @@ def _adult_discrete(data: Path) -> Table:
     )
 
 
-def _small(data: Path) -> Table:
+def _small(data: Path, rows: int = SMALL_ROWS) -> Table:
     whole = _adult_discrete(data)
     names = list(whole.real.columns)[-SMALL_COLUMNS:]
-    real = whole.real.sample(SMALL_ROWS, random_state=1)[names].reset_index(drop=True)
+    real = whole.real.sample(rows, random_state=1)[names].reset_index(drop=True)
     kept = tuple(column for column in whole.schema.columns if column.name in names)
     return Table(real=real, schema=dataclasses.replace(whole.schema, columns=kept, name="small"))
 
@@ -183,6 +184,7 @@ CASES: dict[str, Case] = {
     ),
     "wide": Case(needs="", read=_wide, bins=0, extra="neighbours", neighbours=True),
     "small": Case(needs="adult/adult_discrete.csv", read=_small, bins=0),
+    "tiny": Case(needs="adult/adult_discrete.csv", read=partial(_small, rows=TINY_ROWS), bins=0),
     "nltcs": Case(needs="nltcs/nltcs.csv", read=_nltcs, bins=0),
 }
 

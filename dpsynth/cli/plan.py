@@ -54,9 +54,9 @@ def plan(
     console.print(
         f"Price: epsilon = {cost.epsilon:.6g} at delta = {delta:.3g} ({cost.engine}), for {known.unit}."
     )
-    zcdp = dict(cost.candidates).get("zcdp")
-    if zcdp is not None and zcdp > cost.epsilon:
-        console.print(f"zCDP alone would call this run epsilon = {zcdp:.6g}.", highlight=False)
+    others = [f"{engine} {epsilon:.6g}" for engine, epsilon in cost.candidates if engine != cost.engine]
+    if others:
+        console.print(f"Other accountants say: epsilon = {', '.join(others)}.", highlight=False)
     for what, value in made.expected_error.items():
         console.print(f"Expected {what}: {value:,.4g}", highlight=False)
     console.print(f"Memory of the model and its largest tables: at most {made.memory_bytes / 2**20:,.1f} MB.")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dpsynth.mechanisms._noise import tainted
 from dpsynth.mechanisms.base import Measurement, Mechanism, Query, Sensitivity
+from dpsynth.mechanisms.dp_sgd import DpSgd, TrainingState
 from dpsynth.mechanisms.gaussian import GaussianMechanism, gaussian_sigma
 from dpsynth.mechanisms.laplace import LaplaceMechanism, laplace_scale
+from dpsynth.mechanisms.networks import Autoencoder, Critic, Layer, Layers, Network, parameter_count
 from dpsynth.mechanisms.noisy_scores import NoisyScores
 from dpsynth.mechanisms.partition import PartitionSelection
 from dpsynth.mechanisms.queries import Marginal, MergedMarginal, Total
@@ -18,23 +20,38 @@ from dpsynth.mechanisms.selection import ExponentialMechanism, MarginalGap, on_g
 
 __all__ = [
     "MECHANISMS",
+    "Autoencoder",
+    "Critic",
+    "DpSgd",
     "ExponentialMechanism",
     "GaussianMechanism",
     "LaplaceMechanism",
+    "Layer",
+    "Layers",
     "Marginal",
     "MarginalGap",
     "Measurement",
     "Mechanism",
     "MergedMarginal",
+    "Network",
     "NoisyScores",
     "PartitionSelection",
     "Query",
     "Sensitivity",
     "Total",
+    "TrainingState",
     "gaussian_sigma",
     "laplace_scale",
     "on_grid",
+    "parameter_count",
     "tainted",
 ]
 
-MECHANISMS = (GaussianMechanism, LaplaceMechanism, ExponentialMechanism, NoisyScores, PartitionSelection)
+MECHANISMS = (
+    GaussianMechanism,
+    LaplaceMechanism,
+    ExponentialMechanism,
+    NoisyScores,
+    PartitionSelection,
+    DpSgd,
+)
