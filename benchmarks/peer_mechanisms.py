@@ -24,23 +24,12 @@ Order = dict[str, Any]
 
 # ---------------------------------------------------------------- opendp
 
-_PARTS = 3 * 13 * 14 * 15  # for 15 columns: thirds of rho are divided by the numbers of columns and edges
-_TINY = 2.0**-40
-
-
 def opendp_rows(order: Order, algorithm: Callable[[Any], Any]) -> None:
-    """A rho whose parts are exact floats: it refuses budgets whose rounded parts exceed the whole."""
-    import opendp.prelude as dp
-
-    dp.enable_features("contrib")
-    step = _PARTS * _TINY
-    _opendp_once(order, algorithm(dp), math.floor(order["rho"] / step) * step)
-
-
-def _opendp_once(order: Order, algorithm: Any, rho: float) -> None:
     import opendp.prelude as dp
     import polars as pl
 
+    dp.enable_features("contrib")
+    rho = order["rho"]
     context = dp.Context.compositor(
         data=pl.scan_csv(order["source"]),
         privacy_unit=dp.unit_of(contributions=1),
@@ -48,7 +37,7 @@ def _opendp_once(order: Order, algorithm: Any, rho: float) -> None:
     )
     keys = {name: list(range(size)) for name, size in order["sizes"].items()}
     asked = context.query(rho=rho).select(*keys)
-    table = asked.contingency_table(keys=keys, algorithm=algorithm).release()
+    table = asked.contingency_table(keys=keys, algorithm=algorithm(dp)).release()
     table.synthesize().select(*keys).write_csv(order["out"])
 
 
