@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from quality import CASES, HERE, load_score, real_frame
+from quality_cases import CASES, SCHEMAS, load_score
 
 import dpsynth
 from dpsynth.graphical.zeros import allowed_rows, allowed_tables
@@ -40,9 +40,8 @@ def main() -> None:
     parser.add_argument("--epsilon", type=float, default=1.0)
     args = parser.parse_args()
     score, case = load_score(args.score), CASES["nist"]
-    source = args.data / case["file"]
-    real = real_frame("nist", source)
-    declared = dpsynth.Schema.load(HERE / "schemas" / "nist_acs_constraints.schema.json")
+    source, real = args.data / case.needs, case.read(args.data).real
+    declared = dpsynth.Schema.load(SCHEMAS / "nist_acs_constraints.schema.json")
     print("| constraints | rows that break impossible combinations | rows that break any | k-marginal |")
     print("|---|---|---|---|")
     for name, schema in (
@@ -56,14 +55,14 @@ def main() -> None:
                     source,
                     schema=schema,
                     epsilon=args.epsilon,
-                    delta=case["delta"],
+                    delta=case.delta,
                     method="allpairs",
                     ledger=ledger,
                     dataset="nist",
                 )
             impossible.append(breaking(declared, table.frame, dpsynth.ImpossibleCombinations))
             broken.append(breaking(declared, table.frame))
-            scores.append(score.score(real, table.frame)["k_marginal"])
+            scores.append(score.score(real, table.frame, bins=case.bins)["k_marginal"])
         shares = " | ".join(f"{statistics.median(found):.2%}" for found in (impossible, broken))
         print(f"| {name} | {shares} | {statistics.median(scores):.1f} |", flush=True)
     real_shares = (breaking(declared, real, dpsynth.ImpossibleCombinations), breaking(declared, real))

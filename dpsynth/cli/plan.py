@@ -32,7 +32,7 @@ def plan(
         Budget(epsilon=epsilon, delta=delta),
     )
     made = generator.plan(known, budget)
-    cost = price(made.events, delta=delta, adaptive=made.adaptive)
+    cost = price(made.events, delta=delta, adaptive=made.adaptive, thorough=made.thorough)
     rhos = [price((step.event,), delta=delta).rho or 0.0 for step in made.steps]
     lines = [(s.label, str(s.event), s.detail, rho) for s, rho in zip(made.steps, rhos, strict=True)]
     table = Table(

@@ -23,6 +23,7 @@ _GENERATORS = {
     "aim": "dpsynth.generators.aim:AIM",
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
     "auto": "dpsynth.generators.choose:Auto",
+    "dpvae": "dpsynth.generators.dpvae:DPVAE",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
     "privbayes": "dpsynth.generators.privbayes:PrivBayes",
@@ -30,6 +31,7 @@ _GENERATORS = {
 _MODELS = {
     "derived": "dpsynth.generators.derived_model:DerivedModel",
     "junction-tree": "dpsynth.graphical.junction_model:JunctionModel",
+    "product-mixture": "dpsynth.graphical.product_mixture:ProductMixture",
     "network": "dpsynth.graphical.network:BayesianNetwork",
     "tree": "dpsynth.graphical.tree:TreeModel",
 }

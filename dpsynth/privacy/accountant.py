@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
@@ -15,6 +15,7 @@ from dpsynth.privacy._solve import LogDelta, smallest_epsilon
 from dpsynth.privacy.budget import NEEDS_DELTA
 from dpsynth.privacy.composition import Composition, compose, down, root_up, up
 from dpsynth.privacy.events import Event, ExponentialEvent, ZCDPEvent
+from dpsynth.privacy.mixed import Mixed
 
 _CONCENTRATED = (ExponentialEvent, ZCDPEvent)  # Rényi orders know nothing more about these
 
@@ -113,10 +114,8 @@ def _engines(composition: Composition, *, adaptive: bool) -> dict[str, LogDelta]
         engines["gdp+pure"] = partial(_shifted_log_delta, composition.mu, up(pure))
     if rho is not None:
         engines["zcdp"] = partial(zcdp.log_delta, up(rho))
-    if not adaptive and not all(isinstance(event, _CONCENTRATED) for event, _ in composition.others):
-        cumulants = rdp.cumulants(composition)
-        if cumulants is not None:
-            engines["rdp"] = partial(rdp.log_delta, cumulants)
+    if not adaptive:
+        engines |= _by_orders(composition)
     if not engines:
         names = sorted({event.name for event, _ in composition.others})
         remedy = (
@@ -127,6 +126,20 @@ def _engines(composition: Composition, *, adaptive: bool) -> dict[str, LogDelta]
         raise UnsupportedEventError(
             f"No valid accountant here can price the events {names} together.{remedy}"
         )
+    return engines
+
+
+def _by_orders(composition: Composition) -> dict[str, LogDelta]:
+    """The engines that know Rényi orders, where these say more than zCDP."""
+    if all(isinstance(event, _CONCENTRATED) for event, _ in composition.others):
+        return {}
+    rest = rdp.cumulants(replace(composition, squared_mu=Fraction(0)))
+    whole = rdp.cumulants(composition)
+    if rest is None or whole is None:
+        return {}
+    engines: dict[str, LogDelta] = {"rdp": partial(rdp.log_delta, whole)}
+    if composition.squared_mu:
+        engines["gdp+rdp"] = Mixed(composition.mu, rest).log_delta
     return engines
 
 

@@ -13,7 +13,7 @@ from dpsynth.privacy._solve import smallest_epsilon
 _LARGEST = 1e100
 
 
-def order_bound(alpha: Any, divergence: Any, epsilon: float) -> Any:
+def order_bound(alpha: Any, divergence: Any, epsilon: Any) -> Any:
     """Logarithm of a delta that goes with `epsilon`, from one Rényi divergence, rounded up.
 
     delta = exp((alpha-1)(divergence-epsilon)) / (alpha-1) (1-1/alpha)^alpha (Canonne, Kamath and

@@ -204,7 +204,7 @@ class Session:
         plan = generator.plan(self._schema, self._granted)
         events = (*(m.event for m in self._spending.measurements), *plan.events)
         self._adaptive = plan.adaptive or self._bought > 0
-        cost = self._price(events, adaptive=self._adaptive)
+        cost = self._price(events, adaptive=self._adaptive, thorough=plan.thorough)
         self._plan = plan
         self._commit(plan)
         if not self._spending.started:
@@ -272,8 +272,8 @@ class Session:
             raise PrivacyError("An adaptive plan has one step: the whole that its draws may cost together.")
         self._spending.commit_filter(plan.steps[0])
 
-    def _price(self, events: Sequence[Event], *, adaptive: bool) -> Price:
-        cost = price(events, delta=self._budget.delta, adaptive=adaptive)
+    def _price(self, events: Sequence[Event], *, adaptive: bool, thorough: bool = False) -> Price:
+        cost = price(events, delta=self._budget.delta, adaptive=adaptive, thorough=thorough)
         whole = (ZCDPEvent(rho=self._budget.rho or 1.0),)
         limit = self._budget.epsilon or price(whole, delta=self._budget.delta).epsilon
         if cost.epsilon > limit:

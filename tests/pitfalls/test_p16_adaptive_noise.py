@@ -20,7 +20,7 @@ from dpsynth.privacy import (
 )
 
 BUDGET = Budget(epsilon=1.0, delta=1e-6)
-FOR_FIXED_PLANS = {"pld", "rdp", "gdp+pure"}
+FOR_FIXED_PLANS = {"pld", "rdp", "gdp+pure", "gdp+rdp"}
 
 
 def test_an_adaptive_run_is_never_priced_by_an_engine_for_fixed_plans() -> None:
