@@ -24,12 +24,14 @@ _GENERATORS = {
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
     "auto": "dpsynth.generators.choose:Auto",
     "dpvae": "dpsynth.generators.dpvae:DPVAE",
+    "hybrid": "dpsynth.generators.hybrid:Hybrid",
     "independent": "dpsynth.generators.independent:Independent",
     "mst": "dpsynth.generators.mst:MST",
     "privbayes": "dpsynth.generators.privbayes:PrivBayes",
 }
 _MODELS = {
     "derived": "dpsynth.generators.derived_model:DerivedModel",
+    "hybrid": "dpsynth.generators.hybrid_model:HybridModel",
     "junction-tree": "dpsynth.graphical.junction_model:JunctionModel",
     "product-mixture": "dpsynth.graphical.product_mixture:ProductMixture",
     "network": "dpsynth.graphical.network:BayesianNetwork",

@@ -86,7 +86,20 @@ class JunctionModel:
                 name: parts(drawn[:, node], self.buckets[node], details[node], sampler)
                 for node, name in enumerate(self.schema.domain.columns)
             }
-        drawn = sample_cliques(self.tree, self.beliefs, rows, rng)
+        return self._expanded(sample_cliques(self.tree, self.beliefs, rows, rng), rng)
+
+    def polished(self, codes: Mapping[str, Codes], rng: np.random.Generator) -> dict[str, Codes]:
+        """Rows like `codes`, with as few changes as give them the pairs that were measured.
+
+        Within a bucket codes are drawn anew.
+        """
+        coarse = [
+            own[codes[name]] for name, own in zip(self.schema.domain.columns, self.buckets, strict=True)
+        ]
+        return self._expanded(np.stack(coarse, axis=1).astype(np.int32), rng)
+
+    def _expanded(self, drawn: Codes, rng: np.random.Generator) -> dict[str, Codes]:
+        """Rows of buckets, polished, with a code for each bucket."""
         codes, rules = np.empty_like(drawn), self._rules
         rounds = min(_ROUNDS, max(2, _PROPOSALS // max(drawn.size, 1)))
         for chosen, wanted in self._wanted(drawn):

@@ -1,0 +1,85 @@
+"""Counts first, then what they miss: rows of the counts, weighted by a critic that DP-SGD trained.
+
+The critic tells private rows from rows of the counts' model. Trained by the logistic loss, its output is the
+logarithm of the ratio of both densities: where it is not zero, the counts miss something, of any order. Rows
+of the model are drawn with that ratio as weight, then polished back to the measured pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dpsynth import _validate
+from dpsynth.generators.allpairs import AllPairs
+from dpsynth.generators.base import Plan, Rng, random_generator
+from dpsynth.generators.deep import DeepDesign, Portion, Schedule, as_table, design
+from dpsynth.generators.hybrid_model import HybridModel
+from dpsynth.generators.memory import DEFAULT_LIMIT
+from dpsynth.generators.pretraining import first_parameters
+from dpsynth.mechanisms import Critic, TrainingState
+from dpsynth.privacy.budget import Budget
+from dpsynth.schema.schema import Schema
+from dpsynth.session.measurer import Measurer
+
+__all__ = ["Hybrid"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hybrid:
+    """`allpairs` on a part of the budget, corrected by a critic on the rest.
+
+    Attributes:
+        target: As for `allpairs`.
+        hidden: Widths of the critic's hidden layers.
+        training_share: Part of the budget (of mu squared) for DP-SGD.
+        public_rows: Rows of the counts' model that the critic compares with.
+        candidates: Rows drawn for each row that is kept.
+        schedule: Fixed numbers of training.
+        memory_limit: Bytes for the tables of the counts.
+
+    Privacy: the releases of `AllPairs` on a part of the budget, then `DpSgd` rounds whose price is stated
+        beforehand. All else is post-processing.
+    """
+
+    name: ClassVar[str] = "hybrid"
+
+    target: str | None = None
+    hidden: tuple[int, ...] = (128, 128)
+    training_share: float = 0.2
+    public_rows: int = 40_000
+    candidates: int = 4
+    schedule: Schedule = field(default_factory=Schedule)
+    memory_limit: int = DEFAULT_LIMIT
+
+    def __post_init__(self) -> None:
+        _validate.fraction("training_share", self.training_share)
+        _validate.count("public_rows", self.public_rows)
+        _validate.count("candidates", self.candidates)
+        self._network()
+
+    def plan(self, schema: Schema, budget: Budget) -> Plan:
+        """The plan of the counts, then the rounds of training."""
+        return self._design(schema, budget).plan(self.name, schema)
+
+    def fit(self, measurer: Measurer, *, rng: Rng = None) -> HybridModel:
+        """Count, then train the critic against rows of the counts."""
+        schema, generator = measurer.schema, random_generator(rng)
+        made = self._design(schema, measurer.budget)
+        counts = made.counts.fit(Portion(measurer, made.counts_budget))
+        rows = as_table(schema, counts.sample_codes(self.public_rows, generator))
+        start = first_parameters(self._network(), schema.domain, generator)
+        last = self._network().layers(schema.domain)[-1]
+        start[-last.size :] = 0.0  # no opinion before the first step
+        state = made.trained(measurer, TrainingState.fresh(start), counts.total, rows)
+        return HybridModel(
+            counts=counts, critic=self._network(), parameters=state.average, candidates=self.candidates
+        )
+
+    def _network(self) -> Critic:
+        return Critic(hidden=self.hidden)
+
+    def _design(self, schema: Schema, budget: Budget) -> DeepDesign:
+        counts = AllPairs(target=self.target, memory_limit=self.memory_limit)
+        share, schedule = self.training_share, self.schedule
+        return design(counts, self._network(), schema, budget, share=share, schedule=schedule)

@@ -1,0 +1,113 @@
+"""Rows of a model of counts, weighted by a critic: the model of `hybrid`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dpsynth._lazy import require
+from dpsynth.errors import StorageError
+from dpsynth.generators.deep import CodeTable, as_columns, as_table
+from dpsynth.generators.pretraining import Parameters, Weights, numbered
+from dpsynth.graphical.junction_model import JunctionModel
+from dpsynth.mechanisms import Critic, parameter_count
+from dpsynth.schema.schema import Schema
+
+__all__ = ["HybridModel"]
+
+_LARGEST = 4.0
+_AT_ONCE = 8192
+_ARRAYS = "counts."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class HybridModel:
+    """Draws more rows than are wanted, keeps them by weight, and polishes them to the measured pairs.
+
+    Attributes:
+        counts: The model of the counts.
+        critic: Rates its rows.
+        parameters: Of the critic.
+        candidates: Rows drawn for each that is kept.
+    """
+
+    name: ClassVar[str] = "hybrid"
+
+    counts: JunctionModel
+    critic: Critic
+    parameters: Parameters
+    candidates: int
+
+    def __post_init__(self) -> None:
+        self.parameters.setflags(write=False)
+
+    @property
+    def schema(self) -> Schema:
+        """The schema whose codes it speaks."""
+        return self.counts.schema
+
+    @property
+    def total(self) -> float:
+        """The DP estimate of the number of rows."""
+        return self.counts.total
+
+    def sample_codes(
+        self, rows: int, rng: np.random.Generator, given: Mapping[str, int | Sequence[int]] | None = None
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Draw `rows` records; those under `given` are weighted, not polished."""
+        drawn = as_table(self.schema, self.counts.sample_codes(self.candidates * rows, rng, given))
+        kept = drawn[_resampled(self.ratios(drawn), rows, rng)]
+        found = as_columns(self.schema, kept)
+        return found if given else self.counts.polished(found, rng)
+
+    def ratios(self, rows: CodeTable) -> np.ndarray[Any, Any]:
+        """How much likelier each row is among private rows than in the model of the counts."""
+        torch = require("torch", extra="deep")
+        domain = self.schema.domain
+        weights = Weights(self.critic.layers(domain), torch.tensor(self.parameters))
+        codes, parts = numbered(domain, rows), [np.zeros(0, np.float32)]
+        with torch.no_grad():
+            for start in range(0, len(rows), _AT_ONCE):
+                batch = torch.from_numpy(codes[start : start + _AT_ONCE])
+                parts.append(self.critic.logits(weights, batch).numpy())
+        return np.exp(np.clip(np.concatenate(parts).astype(np.float64), -_LARGEST, _LARGEST))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+        """Header and arrays of both parts."""
+        header, arrays = self.counts.state()
+        told = {"counts": header, "hidden": list(self.critic.hidden), "candidates": self.candidates}
+        return told, {
+            "critic": self.parameters,
+            **{_ARRAYS + name: array for name, array in arrays.items()},
+        }
+
+    @classmethod
+    def from_state(
+        cls, schema: Schema, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
+    ) -> HybridModel:
+        """Rebuild the model.
+
+        Raises:
+            StorageError: Header, arrays and schema do not fit together.
+        """
+        own = {n.removeprefix(_ARRAYS): array for n, array in arrays.items() if n.startswith(_ARRAYS)}
+        try:
+            counts = JunctionModel.from_state(schema, header["counts"], own)
+            critic = Critic(hidden=tuple(header["hidden"]))
+            parameters = np.asarray(arrays["critic"], np.float32)
+            candidates = int(header["candidates"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError("The saved model lacks a field or a table.") from error
+        if parameters.shape != (parameter_count(critic, schema.domain),) or candidates < 1:
+            raise StorageError("The critic of the saved model does not fit its schema.")
+        return cls(counts=counts, critic=critic, parameters=parameters, candidates=candidates)
+
+
+def _resampled(weights: np.ndarray[Any, Any], rows: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Places of `rows` candidates, in proportion to weight; counts are those expected, rounded up or down."""
+    edges = np.cumsum(weights) * (rows / max(float(weights.sum()), 1e-300))
+    places = np.searchsorted(edges, np.arange(rows) + rng.random(), side="right")
+    return rng.permutation(np.minimum(places, max(len(weights) - 1, 0)))
