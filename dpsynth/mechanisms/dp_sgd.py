@@ -19,6 +19,7 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth._lazy import require
 from dpsynth.errors import ConfigurationError
+from dpsynth.mechanisms import _opacus_sum
 from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, clipped_sum, longest
 from dpsynth.mechanisms._keystream import random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
@@ -39,6 +40,7 @@ _SHIFT = GRID_BITS - _COARSE_BITS
 _WORD = 2**32
 _BETAS = (0.9, 0.99)
 _TINY = 1e-12
+_ENGINES = ("fused", "opacus")
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -97,6 +99,8 @@ class DpSgd:
             of noisy answers. An array of shape (0, columns) for none.
         public_batch: So many of them in each step, in turns.
         public_weight: Weight of their mean gradient.
+        engine: Who computes the clipped sums, on the same grid and within the same bound: "fused" in one
+            backward pass, or "opacus", the slow reference that forms the gradient of each row.
 
     Privacy: unit as given to `run`; neighbours differ by adding or removing one, with at most k rows. Rows
         join a batch independently, with the probability at which k rows have none in it with probability
@@ -121,6 +125,7 @@ class DpSgd:
     averaging: float = 0.99
     public_batch: int = 1024
     public_weight: float = 0.0
+    engine: str = "fused"
     digest: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -134,6 +139,7 @@ class DpSgd:
         _validate.fraction("averaging", self.averaging)
         _validate.non_negative("public_weight", self.public_weight)
         _validate.count("public_batch", self.public_batch)
+        _validate.one_of("engine", self.engine, _ENGINES)
         self.event()  # refuses what cannot be priced
         arrays = (*self.start.arrays(), self.public)
         told = hashlib.sha256()
@@ -158,6 +164,7 @@ class DpSgd:
             **{name: float(getattr(self, name)) for name in numbers},
             "public_batch": self.public_batch,
             "public_weight": float(self.public_weight),
+            "engine": self.engine,
             "arrays": self.digest,
         }
 
@@ -171,7 +178,7 @@ class DpSgd:
 
     def check(self, domain: Domain, unit: Unit) -> None:
         """Refuse what cannot run, before anything is spent; needs no data."""
-        require("torch", extra="deep")
+        require("torch" if self.engine == "fused" else "opacus", extra="deep")
         if unit.relation != "add_remove":
             raise ConfigurationError(
                 "Training on rows is priced for the relation add_remove only. Declare it for the unit, or "
@@ -251,7 +258,8 @@ class _Training:
     def _sum(self, codes: IntArray, *, public: bool) -> IntArray:
         torch, asked = require("torch", extra="deep"), self._asked
         noise = self._rng.standard_normal((len(codes), asked.network.noise_size), np.float32)
-        return clipped_sum(
+        add = clipped_sum if asked.engine == "fused" else _opacus_sum.clipped_sum
+        return add(
             asked.network,
             self._domain,
             self._parameters,
