@@ -41,6 +41,7 @@ _WORD = 2**32
 _BETAS = (0.9, 0.99)
 _TINY = 1e-12
 _ENGINES = ("fused", "opacus")
+_TURN = 2 ** (64 - _SHIFT)  # sums of 64 bits are known up to multiples of it, on the coarser grid
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -144,6 +145,7 @@ class DpSgd:
         arrays = (*self.start.arrays(), self.public)
         told = hashlib.sha256()
         for array in arrays:
+            told.update(f"{array.dtype.str} {array.shape} ".encode())
             told.update(np.ascontiguousarray(array).tobytes())
         object.__setattr__(self, "digest", told.hexdigest())
 
@@ -217,6 +219,16 @@ def row_sampling_threshold(sampling_rate: float, contributions: int) -> int:
     return threshold
 
 
+def _wrapped(noised: IntArray) -> IntArray:
+    """Noised sums as the representatives of their remainders that are nearest to zero.
+
+    Sums of more than 2^19 rows may leave 64 bits and come back at the other end: then one row can move the
+    exact sum from end to end, which no noise covers. What is left of the noised sums here is their remainder,
+    and the remainder of a sum that was wrapped is that of the sum itself (pitfall P25).
+    """
+    return (noised + _TURN // 2) % _TURN - _TURN // 2
+
+
 class _Training:
     """One run of the loop. Everything after `_noised` is computed from noised sums."""
 
@@ -242,16 +254,20 @@ class _Training:
             1
         ) as pool:  # noise depends on nothing: drawn while the gradients are computed
             for step in range(self._asked.steps):
+                chosen = self._batch()  # before the noise: words of tests come from one stream
                 noise = pool.submit(contextvars.copy_context().run, rounded_gaussian, self._sigma, size)
-                noised = self._exact() + noise.result()
+                noised = _wrapped(self._exact(chosen) + noise.result())
                 self._move(self._gradient(noised, step), self._asked.start.steps + step + 1)
         state = (self._parameters, self._average, self._first, self._second)
         return tuple(tensor.numpy() for tensor in state)
 
-    def _exact(self) -> IntArray:
-        """The sum over a fresh Poisson batch, on the coarser grid."""
+    def _batch(self) -> Any:
+        """The rows of a fresh Poisson batch."""
         words = random_words(-(-self._rows // 2)).view(np.uint32)[: self._rows]
-        chosen = np.flatnonzero(words < self._threshold) if self._threshold < _WORD else slice(None)
+        return np.flatnonzero(words < self._threshold) if self._threshold < _WORD else slice(None)
+
+    def _exact(self, chosen: Any) -> IntArray:
+        """The sum over a batch, on the coarser grid."""
         total = self._sum(self._codes[chosen], public=False)
         return (total + (1 << _SHIFT - 1)) >> _SHIFT
 
