@@ -184,9 +184,9 @@ def _hooked(module: Any) -> Any:
 def _of_rows(name: str, weights: Tensor, number: int) -> Tensor:
     """The gradient of each row for one parameter, side by side."""
     found = weights.grad_sample
-    if found is None or tuple(found.shape) != (number, *weights.shape):
+    if tuple(getattr(found, "shape", ())) != (number, *weights.shape):
         raise ConfigurationError(
-            f"Expected the parameter {name!r} to have one gradient for each row. Losses have to call its layer."
+            f"Expected the parameter {name!r} to have one gradient for each row: losses have to call its layer."
         )
     return found.reshape(number, -1)
 
@@ -203,8 +203,8 @@ def _add(
     whole = [torch.where(alive[:, None], part * scales, 0.0).round_() for part in gradients]
     kept = (_norms(whole) <= bound)[:, None]
     for total, part in zip(totals, whole, strict=True):
-        summed = torch.where(kept, part, 0.0).to(torch.int64).sum(0)
-        total += summed.numpy().reshape(total.shape)
+        summed = torch.where(kept, part, 0.0).to(torch.int64).sum(0).numpy()
+        np.add(total, summed.reshape(total.shape), out=total)
 
 
 def _norms(parts: Sequence[Tensor]) -> Tensor:
