@@ -24,6 +24,7 @@ Order = dict[str, Any]
 
 # ---------------------------------------------------------------- opendp
 
+
 def opendp_rows(order: Order, algorithm: Callable[[Any], Any]) -> None:
     import opendp.prelude as dp
     import polars as pl

@@ -186,7 +186,7 @@ def _of_rows(name: str, weights: Tensor, number: int) -> Tensor:
     found = weights.grad_sample
     if tuple(getattr(found, "shape", ())) != (number, *weights.shape):
         raise ConfigurationError(
-            f"Expected the parameter {name!r} to have one gradient for each row: losses have to call its layer."
+            f"Expected the parameter {name!r} to have one gradient for each row: losses call its layer."
         )
     return found.reshape(number, -1)
 

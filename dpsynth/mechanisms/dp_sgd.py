@@ -142,7 +142,7 @@ class DpSgd:
         _validate.count("public_batch", self.public_batch)
         _validate.one_of("engine", self.engine, _ENGINES)
         self.event()  # refuses what cannot be priced
-        arrays = (*self.start.arrays(), self.public)
+        arrays: tuple[np.ndarray[Any, Any], ...] = (*self.start.arrays(), self.public)
         told = hashlib.sha256()
         for array in arrays:
             told.update(f"{array.dtype.str} {array.shape} ".encode())
@@ -226,7 +226,8 @@ def _wrapped(noised: IntArray) -> IntArray:
     exact sum from end to end, which no noise covers. What is left of the noised sums here is their remainder,
     and the remainder of a sum that was wrapped is that of the sum itself (pitfall P25).
     """
-    return (noised + _TURN // 2) % _TURN - _TURN // 2
+    remainders: IntArray = (noised + _TURN // 2) % _TURN
+    return remainders - _TURN // 2
 
 
 class _Training:
