@@ -100,7 +100,7 @@ def clipped_rows(
     number = len(rows[0])
     chunk = max(1, min(_ROWS, _ENTRIES // max(size, 1)))
     filled = [torch.cat([part, part.new_zeros((-number % chunk, *part.shape[1:]))]) for part in rows]
-    hooked = _hooked(module)
+    hooked = require("opacus.grad_sample", extra="deep").GradSampleModule(module, loss_reduction="sum")
     try:
         for start in range(0, number, chunk):
             hooked.zero_grad(set_to_none=True)
@@ -167,18 +167,6 @@ class _Linear:
 def _key(name: str) -> str:
     """The name of a layer without the point, which a module's name may not hold."""
     return name.replace(".", "_")
-
-
-def _hooked(module: Any) -> Any:
-    """`module` with hooks that keep the gradients of single rows."""
-    wrapper = require("opacus.grad_sample", extra="deep").GradSampleModule
-    try:
-        return wrapper(module, loss_reduction="sum")
-    except NotImplementedError as error:
-        kinds = sorted({type(part).__name__ for part in module.modules()})
-        raise ConfigurationError(
-            f"Opacus has no gradients of single rows for one of the layers {kinds}: {error}"
-        ) from error
 
 
 def _of_rows(name: str, weights: Tensor, number: int) -> Tensor:
