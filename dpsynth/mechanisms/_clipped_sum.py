@@ -14,9 +14,10 @@ not finite (pitfall P30), adds nothing.
 
 *Blocks of one shape.* Up to the grid, a row's gradient is computed in single precision. A row more in a batch
 moves others to other places, where a library might round their products differently, by parts in 10^7. All
-blocks have the same number of rows, and the last one is filled up with rows that add nothing. With widths that
-are multiples of 16 a test finds the gradients of a row the same to the last bit wherever it stands; with odd
-ones libraries treat the rows of a block differently, and a test holds them to less than `DRIFT`, which is charged.
+blocks have the same number of rows, and the last one is filled up with rows that add nothing. With widths
+that are multiples of 16 a test finds the gradients of a row the same to the last bit wherever it stands. With
+odd ones libraries do not treat the rows of a block alike; a test holds them to less than `DRIFT`, which is
+charged for all.
 """
 
 from __future__ import annotations
