@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
-from dpsynth.mechanisms import Autoencoder, Critic, DpSgd, Network, TrainingState, parameter_count
+from dpsynth.mechanisms import Autoencoder, Critic, DpSgd, Network, TrainingState, dp_sgd, parameter_count
 from dpsynth.mechanisms._clipped_sum import GRID_BITS, views
 from dpsynth.mechanisms.encoded import EncodedTable
+from dpsynth.privacy.unit import Unit
 from dpsynth.schema.layout import Domain
 
 DOMAIN = Domain(columns=("a", "b", "c"), sizes=(2, 3, 4))
 CRITIC = Critic(hidden=(5,))
 AUTOENCODER = Autoencoder(hidden=(5,), latent=2)
 STEP = 2.0**-GRID_BITS
+NUMBERED = Domain(columns=("row", "b"), sizes=(1000, 2))
+"""Its first code tells which row it is."""
 
 
 def parameters_of(network: Network, domain: Domain, *, seed: int = 0, size: float = 0.5) -> torch.Tensor:
@@ -103,3 +107,54 @@ def table_of(rows: int, domain: Domain = DOMAIN, *, seed: int = 3) -> EncodedTab
     rng = np.random.default_rng(seed)
     codes = {name: rng.integers(0, domain.size_of(name), rows) for name in domain.columns}
     return EncodedTable(domain, codes, rows=rows)
+
+
+def numbered(rows: int = 1000) -> EncodedTable:
+    return EncodedTable(NUMBERED, {"row": np.arange(rows), "b": np.zeros(rows, np.int64)}, rows=rows)
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, answers: Any = None) -> list[dict[str, Any]]:
+    """What the sums are asked; they give `answers` in turn, or zeros."""
+    calls: list[dict[str, Any]] = []
+
+    def record(network, domain, parameters, codes, noise, **more: Any) -> np.ndarray:
+        calls.append({"codes": codes.numpy().copy(), "noise": noise.numpy().copy(), **more})
+        return np.zeros(len(parameters), np.int64) if answers is None else answers[len(calls) - 1]
+
+    monkeypatch.setattr(dp_sgd, "clipped_sum", record)
+    return calls
+
+
+def noised_by(monkeypatch: pytest.MonkeyPatch, mechanism: DpSgd, table: EncodedTable) -> list[np.ndarray]:
+    """The noised sum of each step."""
+    seen: list[np.ndarray] = []
+    gradient = dp_sgd._Training._gradient
+
+    def record(training: Any, noised: np.ndarray, step: int) -> Any:
+        seen.append(noised.copy())
+        return gradient(training, noised, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dp_sgd._Training, "_gradient", record)
+        mechanism.run(table, Unit())
+    return seen
+
+
+def moved_by(monkeypatch: pytest.MonkeyPatch, mechanism: DpSgd, table: EncodedTable) -> list[np.ndarray]:
+    """The gradient that each step follows."""
+    seen: list[np.ndarray] = []
+    move = dp_sgd._Training._move
+
+    def record(training: Any, gradient: Any, step: int) -> None:
+        seen.append(gradient.numpy().copy())
+        move(training, gradient, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dp_sgd._Training, "_move", record)
+        mechanism.run(table, Unit())
+    return seen
+
+
+def quieten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise of zero."""
+    monkeypatch.setattr(dp_sgd, "rounded_gaussian", lambda _, size: np.zeros(size, np.int64))

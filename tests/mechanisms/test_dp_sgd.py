@@ -9,20 +9,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mechanisms.deep import AUTOENCODER, CRITIC, DOMAIN, STEP, asked, batch_of, parameters_of, table_of
+from mechanisms.deep import (
+    AUTOENCODER,
+    CRITIC,
+    DOMAIN,
+    NUMBERED,
+    STEP,
+    asked,
+    batch_of,
+    numbered,
+    parameters_of,
+    recorded,
+    table_of,
+)
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import Autoencoder, Critic, DpSgd, TrainingState, dp_sgd
 from dpsynth.mechanisms._clipped_sum import DRIFT, clipped_sum, longest
 from dpsynth.mechanisms.dp_sgd import row_sampling_threshold
-from dpsynth.mechanisms.encoded import EncodedTable
 from dpsynth.privacy.events import PoissonGaussianEvent
 from dpsynth.privacy.unit import Unit
-from dpsynth.schema.layout import Domain
 from dpsynth.testing.insecure import insecure_noise
 
 OF_THREE = Unit(id_column="id", contributions=3)
-NUMBERED = Domain(columns=("row", "b"), sizes=(1000, 2))
 PUBLIC = np.stack([np.arange(6) % size for size in DOMAIN.sizes], axis=1)
 
 
@@ -30,18 +39,6 @@ PUBLIC = np.stack([np.arange(6) % size for size in DOMAIN.sizes], axis=1)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise of zero."""
     monkeypatch.setattr(dp_sgd, "rounded_gaussian", lambda _, size: np.zeros(size, np.int64))
-
-
-def recorded(monkeypatch: pytest.MonkeyPatch, answers: Any = None) -> list[dict[str, Any]]:
-    """What the sums are asked; they give `answers` in turn, or zeros."""
-    calls: list[dict[str, Any]] = []
-
-    def record(network, domain, parameters, codes, noise, **more: Any) -> np.ndarray:
-        calls.append({"codes": codes.numpy().copy(), "noise": noise.numpy().copy(), **more})
-        return np.zeros(len(parameters), np.int64) if answers is None else answers[len(calls) - 1]
-
-    monkeypatch.setattr(dp_sgd, "clipped_sum", record)
-    return calls
 
 
 class OwnCritic(Critic):
@@ -202,10 +199,6 @@ def test_the_noise_is_as_large_as_stated(unit: Unit, more: dict[str, Any]) -> No
 def test_no_two_steps_or_runs_share_noise() -> None:
     left, right = noise_of(), noise_of()
     assert abs(float(np.corrcoef(left, right)[0, 1])) < 0.15
-
-
-def numbered(rows: int = 1000) -> EncodedTable:
-    return EncodedTable(NUMBERED, {"row": np.arange(rows), "b": np.zeros(rows, np.int64)}, rows=rows)
 
 
 @pytest.mark.parametrize(("unit", "rate"), [(Unit(), 0.25), (OF_THREE, 1 - 0.75 ** (1 / 3))])
