@@ -226,8 +226,8 @@ def _wrapped(noised: IntArray) -> IntArray:
     exact sum from end to end, which no noise covers. What is left of the noised sums here is their remainder,
     and the remainder of a sum that was wrapped is that of the sum itself (pitfall P25).
     """
-    remainders: IntArray = (noised + _TURN // 2) % _TURN
-    return remainders - _TURN // 2
+    nearest: IntArray = (noised + _TURN // 2) % _TURN - _TURN // 2
+    return nearest
 
 
 class _Training:
