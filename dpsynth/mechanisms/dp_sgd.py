@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
+import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from dpsynth._lazy import require
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import _opacus_sum
 from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, clipped_sum, longest
-from dpsynth.mechanisms._keystream import random_words
+from dpsynth.mechanisms._keystream import KeyStream, random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
 from dpsynth.mechanisms.networks import NETWORKS, Network, Tensor, parameter_count
@@ -230,6 +231,21 @@ def _wrapped(noised: IntArray) -> IntArray:
     return nearest
 
 
+def _own_stream() -> KeyStream:
+    """Words for the noise of losses, apart from the mechanism's, which another thread draws meanwhile."""
+    seed, blocks = random_words(4).tobytes(), itertools.count()
+    return KeyStream(lambda count: hashlib.shake_256(seed + b"%d" % next(blocks)).digest(count))
+
+
+def _normal(stream: KeyStream, size: int) -> FloatArray:
+    """Normal numbers for the losses. Nothing is hidden by them: their law need not be exact."""
+    from scipy.special import ndtri
+
+    words = stream.words(-(-size // 2)).view(np.uint32)[:size]
+    drawn: FloatArray = ndtri((words + 0.5) / _WORD).astype(np.float32)
+    return drawn
+
+
 class _Training:
     """One run of the loop. Everything after `_noised` is computed from noised sums."""
 
@@ -243,8 +259,7 @@ class _Training:
         columns = [table.codes(name).astype(np.int32) for name in table.domain.columns]
         self._codes = np.stack(columns, axis=1) + self._offsets.astype(np.int32)
         self._public = asked.public + self._offsets
-        # Noise of the losses, not of the mechanism: nothing is hidden by it.
-        self._rng = np.random.Generator(np.random.SFC64([int(word) for word in random_words(4)]))
+        self._stream = _own_stream()
         state = [torch.tensor(array) for array in asked.start.arrays()]
         self._parameters, self._average, self._first, self._second = state
 
@@ -274,7 +289,8 @@ class _Training:
 
     def _sum(self, codes: IntArray, *, public: bool) -> IntArray:
         torch, asked = require("torch", extra="deep"), self._asked
-        noise = self._rng.standard_normal((len(codes), asked.network.noise_size), np.float32)
+        shape = (len(codes), asked.network.noise_size)
+        noise = _normal(self._stream, math.prod(shape)).reshape(shape)
         add = clipped_sum if asked.engine == "fused" else _opacus_sum.clipped_sum
         return add(
             asked.network,
