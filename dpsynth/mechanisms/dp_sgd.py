@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
+import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,8 +20,9 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth._lazy import require
 from dpsynth.errors import ConfigurationError
+from dpsynth.mechanisms import _opacus_sum
 from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, clipped_sum, longest
-from dpsynth.mechanisms._keystream import random_words
+from dpsynth.mechanisms._keystream import KeyStream, random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
 from dpsynth.mechanisms.networks import NETWORKS, Network, Tensor, parameter_count
@@ -39,6 +41,8 @@ _SHIFT = GRID_BITS - _COARSE_BITS
 _WORD = 2**32
 _BETAS = (0.9, 0.99)
 _TINY = 1e-12
+_ENGINES = ("fused", "opacus")
+_TURN = 2 ** (64 - _SHIFT)  # sums of 64 bits are known up to multiples of it, on the coarser grid
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -97,6 +101,8 @@ class DpSgd:
             of noisy answers. An array of shape (0, columns) for none.
         public_batch: So many of them in each step, in turns.
         public_weight: Weight of their mean gradient.
+        engine: Who computes the clipped sums, on the same grid and within the same bound: "fused" in one
+            backward pass, or "opacus", the slow reference that forms the gradient of each row.
 
     Privacy: unit as given to `run`; neighbours differ by adding or removing one, with at most k rows. Rows
         join a batch independently, with the probability at which k rows have none in it with probability
@@ -121,6 +127,7 @@ class DpSgd:
     averaging: float = 0.99
     public_batch: int = 1024
     public_weight: float = 0.0
+    engine: str = "fused"
     digest: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -134,10 +141,12 @@ class DpSgd:
         _validate.fraction("averaging", self.averaging)
         _validate.non_negative("public_weight", self.public_weight)
         _validate.count("public_batch", self.public_batch)
+        _validate.one_of("engine", self.engine, _ENGINES)
         self.event()  # refuses what cannot be priced
-        arrays = (*self.start.arrays(), self.public)
+        arrays: tuple[np.ndarray[Any, Any], ...] = (*self.start.arrays(), self.public)
         told = hashlib.sha256()
         for array in arrays:
+            told.update(f"{array.dtype.str} {array.shape} ".encode())
             told.update(np.ascontiguousarray(array).tobytes())
         object.__setattr__(self, "digest", told.hexdigest())
 
@@ -158,6 +167,7 @@ class DpSgd:
             **{name: float(getattr(self, name)) for name in numbers},
             "public_batch": self.public_batch,
             "public_weight": float(self.public_weight),
+            "engine": self.engine,
             "arrays": self.digest,
         }
 
@@ -171,7 +181,7 @@ class DpSgd:
 
     def check(self, domain: Domain, unit: Unit) -> None:
         """Refuse what cannot run, before anything is spent; needs no data."""
-        require("torch", extra="deep")
+        require("torch" if self.engine == "fused" else "opacus", extra="deep")
         if unit.relation != "add_remove":
             raise ConfigurationError(
                 "Training on rows is priced for the relation add_remove only. Declare it for the unit, or "
@@ -210,6 +220,32 @@ def row_sampling_threshold(sampling_rate: float, contributions: int) -> int:
     return threshold
 
 
+def _wrapped(noised: IntArray) -> IntArray:
+    """Noised sums as the representatives of their remainders that are nearest to zero.
+
+    Sums of more than 2^19 rows may leave 64 bits and come back at the other end: then one row can move the
+    exact sum from end to end, which no noise covers. What is left of the noised sums here is their remainder,
+    and the remainder of a sum that was wrapped is that of the sum itself (pitfall P25).
+    """
+    nearest: IntArray = (noised + _TURN // 2) % _TURN - _TURN // 2
+    return nearest
+
+
+def _own_stream() -> KeyStream:
+    """Words for the noise of losses, apart from the mechanism's, which another thread draws meanwhile."""
+    seed, blocks = random_words(4).tobytes(), itertools.count()
+    return KeyStream(lambda count: hashlib.shake_256(seed + b"%d" % next(blocks)).digest(count))
+
+
+def _normal(stream: KeyStream, size: int) -> FloatArray:
+    """Normal numbers for the losses. Nothing is hidden by them: their law need not be exact."""
+    from scipy.special import ndtri
+
+    words = stream.words(-(-size // 2)).view(np.uint32)[:size]
+    drawn: FloatArray = ndtri((words + 0.5) / _WORD).astype(np.float32)
+    return drawn
+
+
 class _Training:
     """One run of the loop. Everything after `_noised` is computed from noised sums."""
 
@@ -223,8 +259,7 @@ class _Training:
         columns = [table.codes(name).astype(np.int32) for name in table.domain.columns]
         self._codes = np.stack(columns, axis=1) + self._offsets.astype(np.int32)
         self._public = asked.public + self._offsets
-        # Noise of the losses, not of the mechanism: nothing is hidden by it.
-        self._rng = np.random.Generator(np.random.SFC64([int(word) for word in random_words(4)]))
+        self._stream = _own_stream()
         state = [torch.tensor(array) for array in asked.start.arrays()]
         self._parameters, self._average, self._first, self._second = state
 
@@ -235,23 +270,29 @@ class _Training:
             1
         ) as pool:  # noise depends on nothing: drawn while the gradients are computed
             for step in range(self._asked.steps):
+                chosen = self._batch()  # before the noise: words of tests come from one stream
                 noise = pool.submit(contextvars.copy_context().run, rounded_gaussian, self._sigma, size)
-                noised = self._exact() + noise.result()
+                noised = _wrapped(self._exact(chosen) + noise.result())
                 self._move(self._gradient(noised, step), self._asked.start.steps + step + 1)
         state = (self._parameters, self._average, self._first, self._second)
         return tuple(tensor.numpy() for tensor in state)
 
-    def _exact(self) -> IntArray:
-        """The sum over a fresh Poisson batch, on the coarser grid."""
+    def _batch(self) -> Any:
+        """The rows of a fresh Poisson batch."""
         words = random_words(-(-self._rows // 2)).view(np.uint32)[: self._rows]
-        chosen = np.flatnonzero(words < self._threshold) if self._threshold < _WORD else slice(None)
+        return np.flatnonzero(words < self._threshold) if self._threshold < _WORD else slice(None)
+
+    def _exact(self, chosen: Any) -> IntArray:
+        """The sum over a batch, on the coarser grid."""
         total = self._sum(self._codes[chosen], public=False)
         return (total + (1 << _SHIFT - 1)) >> _SHIFT
 
     def _sum(self, codes: IntArray, *, public: bool) -> IntArray:
         torch, asked = require("torch", extra="deep"), self._asked
-        noise = self._rng.standard_normal((len(codes), asked.network.noise_size), np.float32)
-        return clipped_sum(
+        shape = (len(codes), asked.network.noise_size)
+        noise = _normal(self._stream, math.prod(shape)).reshape(shape)
+        add = clipped_sum if asked.engine == "fused" else _opacus_sum.clipped_sum
+        return add(
             asked.network,
             self._domain,
             self._parameters,
