@@ -162,6 +162,7 @@ def design(
 
     Raises:
         MissingExtraError: torch is not installed; nothing is spent then.
+        ConfigurationError: The unit or the network cannot be trained on; nothing is spent then.
     """
     require("torch", extra="deep")
     mu = mu_of(budget)
@@ -171,7 +172,7 @@ def design(
     event = _round_event(
         paid, budget, schedule.steps, schedule.rounds, 1.0 if budget.rho else schedule.sampling_rate, thorough
     )
-    return DeepDesign(
+    made = DeepDesign(
         counts=counts,
         counts_budget=kept,
         network=network,
@@ -179,6 +180,10 @@ def design(
         event=event,
         thorough=thorough,
     )
+    nothing = np.zeros(parameter_count(network, schema.domain), np.float32)
+    none = np.zeros((0, len(schema.domain.sizes)), np.int64)
+    made.round(TrainingState.fresh(nothing), 0.0, none).check(schema.domain, schema.unit)
+    return made
 
 
 @lru_cache(maxsize=64)

@@ -49,12 +49,12 @@ class DPVAE:
     name: ClassVar[str] = "dpvae"
 
     target: str | None = None
-    hidden: tuple[int, ...] = (128,)
+    hidden: tuple[int, ...] = (256, 256)
     latent: int = 16
-    prior_weight: float = 1.0
+    prior_weight: float = 0.5
     training_share: float = 0.2
     cold: bool = False
-    points: int = 4096
+    points: int = 8192
     pretraining: Pretraining = field(default_factory=Pretraining)
     schedule: Schedule = field(default_factory=Schedule)
     memory_limit: int = DEFAULT_LIMIT

@@ -49,7 +49,7 @@ class Hybrid:
     training_share: float = 0.2
     public_rows: int = 40_000
     candidates: int = 4
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=5e-3))
     memory_limit: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:

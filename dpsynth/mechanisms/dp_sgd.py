@@ -41,6 +41,7 @@ _SHIFT = GRID_BITS - _COARSE_BITS
 _WORD = 2**32
 _BETAS = (0.9, 0.99)
 _TINY = 1e-12
+_LARGEST_BATCH = 2**18
 _ENGINES = ("fused", "opacus")
 _TURN = 2 ** (64 - _SHIFT)  # sums of 64 bits are known up to multiples of it, on the coarser grid
 
@@ -186,6 +187,11 @@ class DpSgd:
             raise ConfigurationError(
                 "Training on rows is priced for the relation add_remove only. Declare it for the unit, or "
                 "take a method that counts, for example `auto`."
+            )
+        if self.batch > _LARGEST_BATCH:
+            raise ConfigurationError(
+                f"Expected a batch of at most {_LARGEST_BATCH} rows, got {self.batch:,.0f}: larger sums "
+                "would leave 64 bits. Take a smaller sampling_rate."
             )
         self.sigma(domain, unit)
         row_sampling_threshold(self.sampling_rate, unit.contributions)
