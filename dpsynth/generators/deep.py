@@ -102,11 +102,13 @@ class DeepDesign:
         rate, multiplier = event.sampling_rate, event.noise_multiplier
         detail = f"{event.steps} steps on {rate:.3g} of the rows, noise {multiplier:.3g}"
         rounds = [Step(label="training", event=event, detail=detail)] * self.schedule.rounds
-        after = [Step(label="histogram of scores", event=GaussianEvent(mu=self.scores_mu))]
+        after = []
+        if self.scores_mu:
+            after.append(Step(label="histogram of scores", event=GaussianEvent(mu=self.scores_mu)))
         noise = event.noise_multiplier / math.sqrt(event.steps * self.schedule.rounds)
         return Plan(
             method=method,
-            steps=(*counts.steps, *rounds, *(after if self.scores_mu else [])),
+            steps=(*counts.steps, *rounds, *after),
             expected_error={
                 **counts.expected_error,
                 "noise of the mean of all summed gradients (clips)": noise,
