@@ -31,7 +31,7 @@ __all__ = ["CodeTable", "DeepDesign", "Portion", "Schedule", "as_columns", "as_t
 CodeTable = np.ndarray[Any, np.dtype[np.int64]]
 
 _BYTES_PER_PARAMETER = 40  # parameters, state, gradients, noise
-_LEAST_BATCH = 16.0
+_LEAST_BATCH, _LARGEST_BATCH = 16.0, 2.0**18  # what `DpSgd` takes: refused after the counts, all were lost
 _MOST_GAIN = 4.0  # of privacy loss distributions over Rényi orders, in scale
 _HALVINGS = 9
 _SMALL_SCALE = 1e-3
@@ -121,7 +121,7 @@ class DeepDesign:
             steps=event.steps,
             sampling_rate=event.sampling_rate,
             noise_multiplier=event.noise_multiplier,
-            batch=max(event.sampling_rate * total, _LEAST_BATCH),
+            batch=min(max(event.sampling_rate * total, _LEAST_BATCH), _LARGEST_BATCH),
             public=public,
             public_batch=per_step,
             public_weight=schedule.public_weight,

@@ -129,7 +129,8 @@ class HybridModel:
             candidates = int(header["candidates"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved model lacks a field or a table.") from error
-        if parameters.shape != (parameter_count(critic, schema.domain),) or candidates < 1:
+        fits = parameters.shape == (parameter_count(critic, schema.domain),)
+        if not fits or not np.isfinite(parameters).all() or candidates < 1:
             raise StorageError("The critic of the saved model does not fit its schema.")
         return cls(counts=counts, critic=critic, parameters=parameters, candidates=candidates)
 
