@@ -73,8 +73,8 @@ class Derived:
         if reduction.derivations and any(isinstance(event, PoissonGaussianEvent) for event in plan.events):
             raise ConfigurationError(
                 f"The method {self.name!r} trains on whole rows, and cannot leave out "
-                f"{reduction.derivations[0].column!r}, which follows from other columns. Choose a method that "
-                "counts, or take the column out of the table."
+                f"{reduction.derivations[0].column!r}, which follows from other columns. Choose a method "
+                "that counts, or take the column out of the table."
             )
         return plan
 

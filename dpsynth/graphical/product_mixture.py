@@ -145,11 +145,15 @@ class ProductMixture:
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved mixture lacks a field or a table.") from error
         model = cls(schema=schema, total=total, weights=weights, tables=tables)
-        if weights.ndim != 1 or tables.shape != (len(weights), sum(schema.domain.sizes)) or not (
-            np.isfinite(total)
-            and total >= 0
-            and _distributions(weights[None])
-            and all(_distributions(tables[:, part]) for _, part in model._parts())
+        if (
+            weights.ndim != 1
+            or tables.shape != (len(weights), sum(schema.domain.sizes))
+            or not (
+                np.isfinite(total)
+                and total >= 0
+                and _distributions(weights[None])
+                and all(_distributions(tables[:, part]) for _, part in model._parts())
+            )
         ):
             raise StorageError("The tables of the saved mixture do not fit its schema.")
         return model
