@@ -94,6 +94,8 @@ def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]
     }
     values = [value for measurement in measurements for value in measurement.values]
     counts = np.concatenate([np.zeros(0, np.int64), *values])
+    if counts.dtype.kind != "i":
+        raise StorageError("A transcript that holds other answers than whole numbers stays out of a model.")
     largest = int(np.abs(counts).max(initial=0))
     kind = next(kind for kind in (np.int16, np.int32, np.int64) if largest <= np.iinfo(kind).max)
     text = json.dumps(words, sort_keys=True).encode()
@@ -101,9 +103,9 @@ def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]
 
 
 def _counted(measurement: Measurement) -> Measurement:
-    """The measurement; without its values if they are no whole numbers."""
-    counted = all(value.dtype.kind == "i" for value in measurement.values)
-    return measurement if counted else replace(measurement, values=(), sigmas=())
+    """The measurement; without its values if they are those of training, which have no noise of their own."""
+    trained = not any(measurement.sigmas) and any(value.dtype.kind == "f" for value in measurement.values)
+    return replace(measurement, values=(), sigmas=()) if trained else measurement
 
 
 def _transcript(schema: Schema, arrays: _Arrays, guarantee: Guarantee) -> Transcript:

@@ -13,6 +13,7 @@ from generators.deep import BRIEF, BUDGET, chain, distance, schema_of, shares
 from dpsynth.errors import StorageError
 from dpsynth.generators import dpvae
 from dpsynth.generators.allpairs import AllPairs
+from dpsynth.generators.deep import Schedule
 from dpsynth.generators.dpvae import DPVAE
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.pretraining import Pretraining
@@ -20,6 +21,7 @@ from dpsynth.generators.registry import get
 from dpsynth.graphical.product_mixture import ProductMixture
 from dpsynth.ledger import Ledger
 from dpsynth.mechanisms import DpSgd
+from dpsynth.privacy.accountant import price
 from dpsynth.release.pipeline import fit_table
 from dpsynth.session import Replay
 from dpsynth.testing.insecure import insecure_noise
@@ -115,11 +117,11 @@ def test_one_seed_gives_one_model(measurer: Build) -> None:
     assert np.abs(tables[0] - tables[2]).max() > 0.01
 
 
-def fitted_through_the_door(ledger: Ledger) -> FittedModel:
+def fitted_through_the_door(ledger: Ledger, method: DPVAE = SMALL) -> FittedModel:
     return fit_table(
         pd.DataFrame(CODES),
         schema=SCHEMA,
-        generator=SMALL,
+        generator=method,
         budget=BUDGET,
         ledger=ledger,
         dataset="people",
@@ -140,6 +142,17 @@ def test_a_model_is_saved_with_the_counts_of_its_transcript(ledger: Ledger, tmp_
     kept = loaded.transcript.measurements
     assert [len(measurement.values) > 0 for measurement in kept[-3:]] == [True, False, False]
     assert [m.event for m in kept] == [m.event for m in fitted.transcript.measurements]
+
+
+def test_a_thorough_price_is_read_back(ledger: Ledger, tmp_path: Path) -> None:
+    """No other accountant covers what privacy loss distributions do."""
+    schedule = Schedule(rounds=1, steps=2, sampling_rate=0.1)
+    fitted = fitted_through_the_door(ledger, replace(SMALL, schedule=schedule))
+    assert fitted.guarantee.engine == "pld"
+    assert price(fitted.guarantee.events, delta=1e-6).epsilon > fitted.guarantee.epsilon
+    fitted.save(tmp_path / "model.dps")
+    assert FittedModel.load(tmp_path / "model.dps").guarantee == fitted.guarantee
+    assert not replace(fitted.guarantee, epsilon=0.97 * fitted.guarantee.epsilon).holds()
 
 
 def test_the_whole_transcript_gives_the_model_again(ledger: Ledger) -> None:
