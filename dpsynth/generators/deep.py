@@ -22,7 +22,7 @@ from dpsynth.generators.base import Plan, Step
 from dpsynth.mechanisms import DpSgd, Measurement, Mechanism, Network, TrainingState, parameter_count
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate, fits, mu_of
-from dpsynth.privacy.events import Event, PoissonGaussianEvent
+from dpsynth.privacy.events import Event, GaussianEvent, PoissonGaussianEvent
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 
@@ -84,6 +84,7 @@ class DeepDesign:
         schedule: How.
         event: The price of one round.
         thorough: Whether the price is that of privacy loss distributions.
+        scores_mu: Price of a histogram of scores after all rounds; 0 if it is not asked.
     """
 
     counts: AllPairs
@@ -92,6 +93,7 @@ class DeepDesign:
     schedule: Schedule
     event: PoissonGaussianEvent
     thorough: bool
+    scores_mu: float = 0.0
 
     def plan(self, method: str, schema: Schema) -> Plan:
         """The counts, then the rounds."""
@@ -100,10 +102,13 @@ class DeepDesign:
         rate, multiplier = event.sampling_rate, event.noise_multiplier
         detail = f"{event.steps} steps on {rate:.3g} of the rows, noise {multiplier:.3g}"
         rounds = [Step(label="training", event=event, detail=detail)] * self.schedule.rounds
+        after = []
+        if self.scores_mu:
+            after.append(Step(label="histogram of scores", event=GaussianEvent(mu=self.scores_mu)))
         noise = event.noise_multiplier / math.sqrt(event.steps * self.schedule.rounds)
         return Plan(
             method=method,
-            steps=(*counts.steps, *rounds),
+            steps=(*counts.steps, *rounds, *after),
             expected_error={
                 **counts.expected_error,
                 "noise of the mean of all summed gradients (clips)": noise,
@@ -156,9 +161,16 @@ class Portion:
 
 
 def design(
-    counts: AllPairs, network: Network, schema: Schema, budget: Budget, *, share: float, schedule: Schedule
+    counts: AllPairs,
+    network: Network,
+    schema: Schema,
+    budget: Budget,
+    *,
+    share: float,
+    schedule: Schedule,
+    scores: float = 0.0,
 ) -> DeepDesign:
-    """Divide the budget: `share` of it (of mu squared) for training.
+    """Divide the budget: `share` of it (of mu squared) for training, `scores` of that for a histogram.
 
     Raises:
         MissingExtraError: torch is not installed; nothing is spent then.
@@ -168,7 +180,9 @@ def design(
     require("torch", extra="deep")
     mu = mu_of(budget)
     kept = Budget(rho=(1 - share) * mu**2 / 2, delta=budget.delta)
-    paid = counts.plan(schema, kept).events
+    scores_mu = mu * math.sqrt(share * scores)
+    asked = (GaussianEvent(mu=scores_mu),) if scores else ()
+    paid = (*counts.plan(schema, kept).events, *asked)
     thorough = schedule.thorough and budget.rho is None
     event = _round_event(
         paid, budget, schedule.steps, schedule.rounds, 1.0 if budget.rho else schedule.sampling_rate, thorough
@@ -180,6 +194,7 @@ def design(
         schedule=schedule,
         event=event,
         thorough=thorough,
+        scores_mu=scores_mu,
     )
     nothing = np.zeros(parameter_count(network, schema.domain), np.float32)
     none = np.zeros((0, len(schema.domain.sizes)), np.int64)

@@ -1,14 +1,17 @@
 """Counts first, then what they miss: rows of the counts, weighted by a critic that DP-SGD trained.
 
-The critic tells private rows from rows of the counts' model. Trained by the logistic loss, its output is the
-logarithm of the ratio of both densities: where it is not zero, the counts miss something, of any order. Rows
-of the model are drawn with that ratio as weight, then polished back to the measured pairs.
+The critic tells private rows from rows of the counts' model: where it can, the counts miss something, of any
+order. A noisy histogram of its scores on private rows says how much likelier they are at each score than rows
+of the model; a critic that learned nothing so changes nothing. Rows of the model are drawn with that ratio as
+weight, raked and polished back to the measured pairs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
+
+import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.allpairs import AllPairs
@@ -17,7 +20,8 @@ from dpsynth.generators.deep import DeepDesign, Portion, Schedule, as_table, des
 from dpsynth.generators.hybrid_model import HybridModel
 from dpsynth.generators.memory import DEFAULT_LIMIT
 from dpsynth.generators.pretraining import first_parameters
-from dpsynth.mechanisms import Critic, TrainingState
+from dpsynth.generators.rating import Rating, score_edges, score_ratios
+from dpsynth.mechanisms import Critic, ScoreHistogram, TrainingState
 from dpsynth.privacy.budget import Budget
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
@@ -32,14 +36,15 @@ class Hybrid:
     Attributes:
         target: As for `allpairs`.
         hidden: Widths of the critic's hidden layers.
-        training_share: Part of the budget (of mu squared) for DP-SGD.
+        training_share: Part of the budget (of mu squared) for DP-SGD and the scores.
+        scores_share: Part of that for the histogram of scores.
         public_rows: Rows of the counts' model that the critic compares with.
         candidates: Rows drawn for each row that is kept.
         schedule: Fixed numbers of training.
         memory_limit: Bytes for the tables of the counts.
 
-    Privacy: the releases of `AllPairs` on a part of the budget, then `DpSgd` rounds whose price is stated
-        beforehand. All else is post-processing.
+    Privacy: the releases of `AllPairs` on a part of the budget, then `DpSgd` rounds and a `ScoreHistogram`
+        whose prices are stated beforehand. All else is post-processing.
     """
 
     name: ClassVar[str] = "hybrid"
@@ -47,13 +52,15 @@ class Hybrid:
     target: str | None = None
     hidden: tuple[int, ...] = (128, 128)
     training_share: float = 0.2
+    scores_share: float = 0.1
     public_rows: int = 40_000
     candidates: int = 4
-    schedule: Schedule = field(default_factory=lambda: Schedule(learning_rate=5e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(rounds=8, clip=5.0, learning_rate=1e-2))
     memory_limit: int = DEFAULT_LIMIT
 
     def __post_init__(self) -> None:
         _validate.fraction("training_share", self.training_share)
+        _validate.fraction("scores_share", self.scores_share)
         _validate.count("public_rows", self.public_rows)
         _validate.count("candidates", self.candidates)
         self._network()
@@ -72,9 +79,15 @@ class Hybrid:
         last = self._network().layers(schema.domain)[-1]
         start[-last.size :] = 0.0  # no opinion before the first step
         state = made.trained(measurer, TrainingState.fresh(start), counts.total, rows)
-        return HybridModel(
-            counts=counts, critic=self._network(), parameters=state.average, candidates=self.candidates
+        critic = Rating(critic=self._network(), parameters=state.average)
+        edges = score_edges(critic.scores(schema.domain, rows))
+        asked = ScoreHistogram(
+            critic=critic.critic, parameters=critic.parameters, edges=edges, mu=made.scores_mu
         )
+        ((noisy, sigma),) = measurer.measure(asked)
+        ratios = score_ratios(critic.scores(schema.domain, rows), edges, noisy, sigma)
+        rating = replace(critic, edges=np.array(edges), ratios=ratios)
+        return HybridModel(counts=counts, rating=rating, candidates=self.candidates)
 
     def _network(self) -> Critic:
         return Critic(hidden=self.hidden)
@@ -82,4 +95,6 @@ class Hybrid:
     def _design(self, schema: Schema, budget: Budget) -> DeepDesign:
         counts = AllPairs(target=self.target, memory_limit=self.memory_limit)
         share, schedule = self.training_share, self.schedule
-        return design(counts, self._network(), schema, budget, share=share, schedule=schedule)
+        return design(
+            counts, self._network(), schema, budget, share=share, schedule=schedule, scores=self.scores_share
+        )

@@ -13,20 +13,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dpsynth._lazy import require
 from dpsynth.errors import StorageError
 from dpsynth.generators.deep import CodeTable, as_columns, as_table
-from dpsynth.generators.pretraining import Parameters, Weights, numbered
+from dpsynth.generators.rating import Rating
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.mechanisms import Critic, parameter_count
 from dpsynth.schema.schema import Schema
 
 __all__ = ["HybridModel"]
 
-_LARGEST = 4.0
 _SWEEPS = 5
 _FARTHEST = 50.0
-_AT_ONCE = 8192
 _ARRAYS = "counts."
 
 
@@ -36,20 +33,15 @@ class HybridModel:
 
     Attributes:
         counts: The model of the counts.
-        critic: Rates its rows.
-        parameters: Of the critic.
+        rating: Says how much likelier each row is among private ones.
         candidates: Rows drawn for each that is kept.
     """
 
     name: ClassVar[str] = "hybrid"
 
     counts: JunctionModel
-    critic: Critic
-    parameters: Parameters
+    rating: Rating
     candidates: int
-
-    def __post_init__(self) -> None:
-        self.parameters.setflags(write=False)
 
     @property
     def schema(self) -> Schema:
@@ -66,24 +58,12 @@ class HybridModel:
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Draw `rows` records; those under `given` are weighted, not polished."""
         drawn = as_table(self.schema, self.counts.sample_codes(self.candidates * rows, rng, given))
-        weights = self.ratios(drawn)
+        weights = self.rating.weights(self.schema.domain, drawn)
         if not given:
             weights = self._raked(weights, drawn)
         kept = drawn[_resampled(weights, drawn, rows, rng)]
         found = as_columns(self.schema, kept)
         return found if given else self.counts.polished(found, rng)
-
-    def ratios(self, rows: CodeTable) -> np.ndarray[Any, Any]:
-        """How much likelier each row is among private rows than in the model of the counts."""
-        torch = require("torch", extra="deep")
-        domain = self.schema.domain
-        weights = Weights(self.critic.layers(domain), torch.tensor(self.parameters))
-        codes, parts = numbered(domain, rows), [np.zeros(0, np.float32)]
-        with torch.no_grad():
-            for start in range(0, len(rows), _AT_ONCE):
-                batch = torch.from_numpy(codes[start : start + _AT_ONCE])
-                parts.append(self.critic.logits(weights, batch).numpy())
-        return np.exp(np.clip(np.concatenate(parts).astype(np.float64), -_LARGEST, _LARGEST))
 
     def _raked(self, weights: np.ndarray[Any, Any], rows: CodeTable) -> np.ndarray[Any, Any]:
         """The nearest weights under which the rows have the measured pairs, after some sweeps."""
@@ -106,9 +86,12 @@ class HybridModel:
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Header and arrays of both parts."""
         header, arrays = self.counts.state()
-        told = {"counts": header, "hidden": list(self.critic.hidden), "candidates": self.candidates}
+        hidden = list(self.rating.critic.hidden)
+        told = {"counts": header, "hidden": hidden, "candidates": self.candidates}
         return told, {
-            "critic": self.parameters,
+            "critic": self.rating.parameters,
+            "edges": self.rating.edges,
+            "ratios": self.rating.ratios,
             **{_ARRAYS + name: array for name, array in arrays.items()},
         }
 
@@ -126,13 +109,20 @@ class HybridModel:
             counts = JunctionModel.from_state(schema, header["counts"], own)
             critic = Critic(hidden=tuple(header["hidden"]))
             parameters = np.asarray(arrays["critic"], np.float32)
+            edges, ratios = (np.asarray(arrays[name], np.float64) for name in ("edges", "ratios"))
             candidates = int(header["candidates"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved model lacks a field or a table.") from error
-        fits = parameters.shape == (parameter_count(critic, schema.domain),)
-        if not fits or not np.isfinite(parameters).all() or candidates < 1:
+        fitting = (
+            parameters.shape == (parameter_count(critic, schema.domain),)
+            and ratios.shape == (len(edges) + 1,)
+            and bool(np.isfinite(parameters).all() and np.isfinite(ratios).all() and (ratios >= 0).all())
+            and bool((np.diff(edges) > 0).all())
+        )
+        if not fitting or candidates < 1:
             raise StorageError("The critic of the saved model does not fit its schema.")
-        return cls(counts=counts, critic=critic, parameters=parameters, candidates=candidates)
+        rating = Rating(critic=critic, parameters=parameters, edges=edges, ratios=ratios)
+        return cls(counts=counts, rating=rating, candidates=candidates)
 
 
 def _resampled(

@@ -23,6 +23,7 @@ _GENERATORS = {
     "aim": "dpsynth.generators.aim:AIM",
     "allpairs": "dpsynth.generators.allpairs:AllPairs",
     "auto": "dpsynth.generators.choose:Auto",
+    "dpgan": "dpsynth.generators.dpgan:DPGAN",
     "dpvae": "dpsynth.generators.dpvae:DPVAE",
     "hybrid": "dpsynth.generators.hybrid:Hybrid",
     "independent": "dpsynth.generators.independent:Independent",

@@ -12,14 +12,16 @@ from dpsynth.mechanisms.base import Measurement, Mechanism, Query, Sensitivity
 from dpsynth.mechanisms.dp_sgd import DpSgd, TrainingState
 from dpsynth.mechanisms.gaussian import GaussianMechanism, gaussian_sigma
 from dpsynth.mechanisms.laplace import LaplaceMechanism, laplace_scale
-from dpsynth.mechanisms.networks import Autoencoder, Critic, Layer, Layers, Network, parameter_count
+from dpsynth.mechanisms.networks import SLOPE, Autoencoder, Critic, Layer, Layers, Network, parameter_count
 from dpsynth.mechanisms.noisy_scores import NoisyScores
 from dpsynth.mechanisms.partition import PartitionSelection
 from dpsynth.mechanisms.queries import Marginal, MergedMarginal, Total
+from dpsynth.mechanisms.score_histogram import ScoreHistogram
 from dpsynth.mechanisms.selection import ExponentialMechanism, MarginalGap, on_grid
 
 __all__ = [
     "MECHANISMS",
+    "SLOPE",
     "Autoencoder",
     "Critic",
     "DpSgd",
@@ -37,6 +39,7 @@ __all__ = [
     "NoisyScores",
     "PartitionSelection",
     "Query",
+    "ScoreHistogram",
     "Sensitivity",
     "Total",
     "TrainingState",
@@ -54,4 +57,5 @@ MECHANISMS = (
     NoisyScores,
     PartitionSelection,
     DpSgd,
+    ScoreHistogram,
 )

@@ -18,11 +18,12 @@ from dpsynth.mechanisms.base import Json
 if TYPE_CHECKING:
     from dpsynth.schema.layout import Domain
 
-__all__ = ["NETWORKS", "Autoencoder", "Critic", "Layer", "Layers", "Network", "parameter_count"]
+__all__ = ["NETWORKS", "SLOPE", "Autoencoder", "Critic", "Layer", "Layers", "Network", "parameter_count"]
 
 Tensor: TypeAlias = Any
 
-_SLOPE = 0.1
+SLOPE = 0.1
+"""Of the leaky rectifiers between layers, below zero."""
 _LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE = -8.0, 4.0
 
 
@@ -182,7 +183,7 @@ def _through(layers: Layers, name: str, number: int, inputs: Tensor) -> Tensor:
     for i in range(number):
         inputs = layers.apply(f"{name}.{i}", inputs)
         if i + 1 < number:
-            inputs = functional.leaky_relu(inputs, _SLOPE)
+            inputs = functional.leaky_relu(inputs, SLOPE)
     return inputs
 
 

@@ -105,7 +105,7 @@ def test_the_default_schedules() -> None:
         public_weight=1.0,
         thorough=True,
     )
-    assert Hybrid().schedule == Schedule(learning_rate=5e-3)
+    assert Hybrid().schedule == Schedule(rounds=8, clip=5.0, learning_rate=1e-2)
     assert DPVAE().pretraining == Pretraining(rows=50_000, epochs=12, batch=500, learning_rate=2e-3)
 
 

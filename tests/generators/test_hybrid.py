@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import ConfigurationError, StorageError
-from dpsynth.generators import hybrid_model
+from dpsynth.generators import hybrid_model, rating
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.deep import Schedule, as_table
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.hybrid import Hybrid
 from dpsynth.generators.hybrid_model import HybridModel
 from dpsynth.generators.pretraining import first_parameters
+from dpsynth.generators.rating import Rating
 from dpsynth.generators.registry import get
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.ledger import Ledger
@@ -56,13 +57,15 @@ def with_critic(counts: JunctionModel, parameters: np.ndarray | None = None, **m
     """A model around `counts`; without parameters its critic says nothing."""
     size = parameter_count(CRITIC, counts.schema.domain)
     own = np.zeros(size, np.float32) if parameters is None else parameters
-    return HybridModel(**{"counts": counts, "critic": CRITIC, "parameters": own, "candidates": 3} | more)
+    return HybridModel(counts=counts, rating=Rating(critic=CRITIC, parameters=own, **more), candidates=3)
 
 
 def decided(counts: JunctionModel, seed: int = 0, size: float = 1.0) -> HybridModel:
     """A model with a critic of strong opinions."""
     rng = np.random.default_rng(seed)
-    return with_critic(counts, size * first_parameters(CRITIC, counts.schema.domain, rng))
+    parameters = first_parameters(CRITIC, counts.schema.domain, rng)
+    edges = np.linspace(-2, 2, 9)
+    return with_critic(counts, parameters, edges=edges, ratios=np.exp(size * np.linspace(-2, 2, 10)))
 
 
 def exclusive(rows: int = 4000) -> dict[str, np.ndarray]:
@@ -106,7 +109,7 @@ def test_fit_asks_what_was_planned(measurer: Build) -> None:
     asked = measurer(CODES, schema=SCHEMA)
     model = SMALL.fit(asked, rng=0)
     assert asked.events == SMALL.plan(SCHEMA, asked.budget).events
-    first, second = asked.asked[-2:]
+    first, second = asked.asked[-3:-1]
     assert len(first.public) == len(second.public) == 200
     assert not first.start.parameters[-9:].any()  # no opinion before the first step
     assert first.start.parameters[:-9].any()
@@ -125,7 +128,7 @@ def test_one_seed_gives_one_model(measurer: Build) -> None:
     found = []
     for seed in (1, 1, 2):
         with insecure_noise(7):
-            found.append(SMALL.fit(measurer(CODES, schema=SCHEMA), rng=seed).parameters)
+            found.append(SMALL.fit(measurer(CODES, schema=SCHEMA), rng=seed).rating.parameters)
     np.testing.assert_array_equal(found[0], found[1])
     assert np.abs(found[0] - found[2]).max() > 0.01
 
@@ -146,7 +149,7 @@ def test_raked_weights_reproduce_the_measured_pairs(
 ) -> None:
     model = decided(counts(target))
     rows = as_table(SCHEMA, model.counts.sample_codes(6000, np.random.default_rng(0)))
-    weights = model.ratios(rows)
+    weights = model.rating.weights(SCHEMA.domain, rows)
     raked = model._raked(weights, rows)
     before = [distance(*pair) for pair in pair_tables(model.counts, rows, weights)]
     after = [distance(*pair) for pair in pair_tables(model.counts, rows, raked)]
@@ -162,7 +165,7 @@ def test_raked_weights_never_leave_their_bounds(seed: int, number: int, size: fl
     model = decided(AllPairs().fit(_Exact()), seed % 1000, size)
     rng = np.random.default_rng(seed)
     rows = np.stack([rng.integers(0, size, number) for size in SIZES], axis=1)
-    weights = model.ratios(rows)
+    weights = model.rating.weights(SCHEMA.domain, rows)
     raked = model._raked(weights, rows)
     assert raked.shape == (number,)
     assert np.isfinite(raked).all()
@@ -190,7 +193,7 @@ def test_a_critic_without_opinion_leaves_the_pairs_of_the_counts(
 ) -> None:
     model = with_critic(counts())
     rows = as_table(SCHEMA, model.sample_codes(8000, np.random.default_rng(1)))
-    np.testing.assert_array_equal(model.ratios(rows), 1.0)
+    np.testing.assert_array_equal(model.rating.weights(SCHEMA.domain, rows), 1.0)
     for found, wanted in pair_tables(model.counts, rows, np.ones(len(rows))):
         assert distance(found, wanted) < 0.003
     whole, alone = (
@@ -222,17 +225,16 @@ def test_the_critic_moves_what_the_pairs_leave_open(counts: Callable[..., Juncti
         assert distance(found, wanted) < 0.005
 
 
-def test_ratios_are_bounded_and_the_same_in_blocks(
+def test_weights_are_the_ratios_of_scores_in_any_blocks(
     counts: Callable[..., JunctionModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = decided(counts(), size=30.0)
+    model = decided(counts(), size=1.0)
     rows = as_table(SCHEMA, CODES)
-    whole = model.ratios(rows)
-    assert np.log(whole).min() == pytest.approx(-4)
-    assert np.log(whole).max() == pytest.approx(4)
-    monkeypatch.setattr(hybrid_model, "_AT_ONCE", 300)
-    np.testing.assert_allclose(model.ratios(rows), whole, rtol=1e-5)
-    assert model.ratios(rows[:0]).shape == (0,)
+    whole = model.rating.weights(SCHEMA.domain, rows)
+    assert set(whole) <= set(model.rating.ratios)
+    monkeypatch.setattr(rating, "_AT_ONCE", 300)
+    np.testing.assert_allclose(model.rating.weights(SCHEMA.domain, rows), whole, rtol=1e-5)
+    assert model.rating.weights(SCHEMA.domain, rows[:0]).shape == (0,)
 
 
 @given(st.lists(st.floats(0.01, 10.0), min_size=1, max_size=12), st.integers(0, 50), st.integers(0, 2**32))
@@ -284,11 +286,15 @@ def test_state_and_back(counts: Callable[..., JunctionModel]) -> None:
     model = decided(counts("c1"))
     header, arrays = model.state()
     again = HybridModel.from_state(SCHEMA, json.loads(json.dumps(header)), arrays)
-    assert (again.critic, again.candidates, again.total) == (model.critic, model.candidates, model.total)
+    assert (again.rating.critic, again.candidates, again.total) == (
+        model.rating.critic,
+        model.candidates,
+        model.total,
+    )
     first, second = (m.sample_codes(80, np.random.default_rng(3)) for m in (model, again))
     for name in NAMES:
         np.testing.assert_array_equal(first[name], second[name])
-    assert not again.parameters.flags.writeable
+    assert not again.rating.parameters.flags.writeable
 
 
 @pytest.mark.parametrize(
@@ -309,6 +315,8 @@ def test_state_and_back(counts: Callable[..., JunctionModel]) -> None:
         ({}, {"critic": np.zeros((1, 89), np.float32)}),
         ({}, {"critic": np.full(89, np.nan, np.float32)}),
         ({}, {"critic": np.array(["a"])}),
+        ({}, {"edges": np.array([1.0, 0.0])}),
+        ({}, {"ratios": np.array([-1.0])}),
         ({}, {"counts.detail.0": np.full(3, 0.5)}),
     ],
 )

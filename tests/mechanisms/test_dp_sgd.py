@@ -187,7 +187,7 @@ def as_stated(noise: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("unit", [Unit(), OF_THREE], ids=["one row", "three rows"])
-@pytest.mark.parametrize("more", [{}, {"clip": 0.01}, {"batch": 1e6, "sampling_rate": 1.0}], ids=str)
+@pytest.mark.parametrize("more", [{}, {"clip": 0.01}, {"batch": 1e5, "sampling_rate": 1.0}], ids=str)
 def test_the_noise_is_as_large_as_stated(unit: Unit, more: dict[str, Any]) -> None:
     noise = noise_of(unit, **more)
     assert noise.size == 10 * 128 + 129
@@ -370,3 +370,8 @@ def test_batches_of_real_rows_reach_the_sum(monkeypatch: pytest.MonkeyPatch) -> 
     table, offsets = table_of(30), np.cumsum([0, *DOMAIN.sizes[:-1]])
     for column, name in enumerate(DOMAIN.columns):
         np.testing.assert_array_equal(calls[0]["codes"][:, column], table.codes(name) + offsets[column])
+
+
+def test_a_batch_whose_sums_would_leave_64_bits_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="smaller sampling_rate"):
+        asked(CRITIC, batch=2.0**19).check(DOMAIN, Unit())

@@ -1,0 +1,111 @@
+"""Rows a second of private training: the fused engine, Opacus hooks, and plain PyTorch without privacy.
+
+    python benchmarks/training.py [--batch 1024] [--repeats 20]
+
+A critic 120-256-256-1 over 13 columns with 120 codes together. *sum*: clipped sum of the gradients of one
+batch; *step*: a whole step with noise and Adam, for `DpSgd` on Poisson batches of that size on average.
+"plain" and "Opacus" read a dense one-hot, which is made beforehand. Medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from opacus import GradSampleModule
+from opacus.optimizers import DPOptimizer
+
+from dpsynth.mechanisms import Critic, DpSgd, TrainingState, parameter_count
+from dpsynth.mechanisms import _clipped_sum as fused
+from dpsynth.mechanisms import _opacus_sum as reference
+from dpsynth.mechanisms.encoded import EncodedTable
+from dpsynth.privacy import Unit
+from dpsynth.schema.layout import Domain
+
+SIZES = (10,) * 8 + (8,) * 5
+ROWS = 40_000
+HIDDEN = (256, 256)
+
+
+def median_of(action: Callable[[], Any], repeats: int) -> float:
+    action()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def stepping(codes: torch.Tensor, *, opacus: bool) -> Callable[[], None]:
+    """A step of plain PyTorch, or of Opacus with its default hooks."""
+    layers: list[torch.nn.Module] = []
+    for inputs, outputs in itertools.pairwise((sum(SIZES), *HIDDEN, 1)):
+        layers += [torch.nn.Linear(inputs, outputs), torch.nn.LeakyReLU(0.1)]
+    network: Any = torch.nn.Sequential(*layers[:-1])
+    optimiser: Any = torch.optim.Adam(network.parameters())
+    if opacus:
+        network = GradSampleModule(network)
+        optimiser = DPOptimizer(
+            optimiser, noise_multiplier=1.0, max_grad_norm=1.0, expected_batch_size=len(codes)
+        )
+    dense = torch.zeros(len(codes), sum(SIZES)).scatter_(1, codes, 1.0)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        torch.nn.functional.softplus(-network(dense)).mean().backward()
+        optimiser.step()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--repeats", type=int, default=20)
+    args = parser.parse_args()
+    domain = Domain(columns=tuple(f"c{i}" for i in range(len(SIZES))), sizes=SIZES)
+    critic, rng = Critic(hidden=HIDDEN), np.random.default_rng(0)
+    columns = {name: rng.integers(0, size, ROWS) for name, size in zip(domain.columns, SIZES, strict=True)}
+    numbered = np.stack(list(columns.values()), axis=1) + np.cumsum([0, *SIZES[:-1]])
+    start = rng.normal(0, 0.05, parameter_count(critic, domain)).astype(np.float32)
+    codes, parameters = torch.from_numpy(numbered[: args.batch]), torch.from_numpy(start)
+    noise = torch.zeros((args.batch, 0))
+    steps = 5
+    training = DpSgd(
+        network=critic,
+        start=TrainingState.fresh(start),
+        steps=steps,
+        sampling_rate=args.batch / ROWS,
+        noise_multiplier=1.0,
+        batch=args.batch,
+        public=np.zeros((0, len(SIZES)), np.int64),
+    )
+    table = EncodedTable(domain, columns, rows=ROWS)
+
+    def summed(engine: Any) -> Callable[[], Any]:
+        return lambda: engine.clipped_sum(critic, domain, parameters, codes, noise, clip=1.0)
+
+    seconds = {
+        "plain PyTorch, step": median_of(stepping(codes, opacus=False), args.repeats),
+        "fused, sum": median_of(summed(fused), args.repeats),
+        "fused, step": median_of(lambda: training.run(table, Unit()), args.repeats) / steps,
+        "Opacus hooks, step": median_of(stepping(codes, opacus=True), max(args.repeats // 4, 2)),
+        "reference engine (Opacus, exact), sum": median_of(summed(reference), 2),
+    }
+    print("| what | rows/s | to plain PyTorch | to Opacus hooks |\n|---|---:|---:|---:|")
+    for what, each in seconds.items():
+        to_plain, to_opacus = seconds["plain PyTorch, step"] / each, seconds["Opacus hooks, step"] / each
+        print(f"| {what} | {args.batch / each:,.0f} | {to_plain:.2f} | {to_opacus:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
