@@ -13,6 +13,7 @@ from dpsynth.generators.base import Generator
 from dpsynth.generators.choose import Auto
 from dpsynth.generators.deep import Schedule
 from dpsynth.generators.derived import with_constraints
+from dpsynth.generators.dpgan import DPGAN
 from dpsynth.generators.dpvae import DPVAE
 from dpsynth.generators.hybrid import Hybrid
 from dpsynth.generators.independent import Independent
@@ -72,6 +73,18 @@ class OnWholeRows:
         generator = with_constraints(self.generator, case.schema)
         with pytest.raises(ConfigurationError, match="whole rows"):
             generator.plan(case.schema, self.budget)
+
+
+class TestDPGAN(OnWholeRows, GeneratorContract):
+    generator = DPGAN(
+        hidden=(16,),
+        latent=3,
+        critic_hidden=(16,),
+        generator_steps=3,
+        points=64,
+        pretraining=Pretraining(rows=300, epochs=1),
+        schedule=BRIEF,
+    )
 
 
 class TestDPVAE(OnWholeRows, GeneratorContract):
