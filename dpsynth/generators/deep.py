@@ -31,7 +31,7 @@ __all__ = ["CodeTable", "DeepDesign", "Portion", "Schedule", "as_columns", "as_t
 CodeTable = np.ndarray[Any, np.dtype[np.int64]]
 
 _BYTES_PER_PARAMETER = 40  # parameters, state, gradients, noise
-_LEAST_BATCH = 16.0
+_LEAST_BATCH, _LARGEST_BATCH = 16.0, 2.0**18  # what `DpSgd` takes: refused after the counts, all were lost
 _MOST_GAIN = 4.0  # of privacy loss distributions over Rényi orders, in scale
 _HALVINGS = 9
 _SMALL_SCALE = 1e-3
@@ -126,7 +126,7 @@ class DeepDesign:
             steps=event.steps,
             sampling_rate=event.sampling_rate,
             noise_multiplier=event.noise_multiplier,
-            batch=max(event.sampling_rate * total, _LEAST_BATCH),
+            batch=min(max(event.sampling_rate * total, _LEAST_BATCH), _LARGEST_BATCH),
             public=public,
             public_batch=per_step,
             public_weight=schedule.public_weight,
@@ -175,6 +175,7 @@ def design(
     Raises:
         MissingExtraError: torch is not installed; nothing is spent then.
         ConfigurationError: The unit or the network cannot be trained on; nothing is spent then.
+        BudgetExceededError: The share is too small to train with any noise.
     """
     require("torch", extra="deep")
     mu = mu_of(budget)
@@ -213,23 +214,32 @@ def _round_event(
     def events(scale: float) -> Sequence[Event]:
         return (*paid, *(round_at(scale),) * rounds)
 
-    quick = _quick_scale(events, budget) if thorough else calibrate(events, budget)
     if not thorough:
-        return round_at(quick)
+        return round_at(calibrate(events, budget))
     require("dp_accounting.pld.privacy_loss_distribution", extra="deep")
-    low, high = quick, _MOST_GAIN * quick
+    low = _low_scale(events, budget)
+    high = _MOST_GAIN * low
     for _ in range(_HALVINGS):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if fits(events(middle), budget, thorough=True) else (low, middle)
     return round_at(low)
 
 
-def _quick_scale(events: Callable[[float], Sequence[Event]], budget: Budget) -> float:
-    """The scale that the quick accountants pay for; a small one where they pay for none."""
+def _low_scale(events: Callable[[float], Sequence[Event]], budget: Budget) -> float:
+    """The scale that the quick accountants pay for; where they pay for none, one found in large steps.
+
+    Raises:
+        BudgetExceededError: Privacy loss distributions do not pay for a small scale either.
+    """
+    scale = _SMALL_SCALE
     try:
         return calibrate(events, budget)
     except BudgetExceededError:
-        return _SMALL_SCALE
+        if not fits(events(scale), budget, thorough=True):
+            raise
+    while fits(events(2 * scale), budget, thorough=True):
+        scale *= 2
+    return scale
 
 
 def as_table(schema: Schema, codes: dict[str, Any]) -> CodeTable:

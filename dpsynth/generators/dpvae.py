@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +20,8 @@ from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 
 __all__ = ["DPVAE"]
+
+_BYTES_PER_CELL = 16  # the tables of the mixture before, while and after they are calibrated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +68,9 @@ class DPVAE:
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """The plan of the counts, then the rounds of training."""
-        return self._design(schema, budget).plan(self.name, schema)
+        plan = self._design(schema, budget).plan(self.name, schema)
+        tables = _BYTES_PER_CELL * self.points * sum(schema.domain.sizes)
+        return replace(plan, memory_bytes=plan.memory_bytes + tables)
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> ProductMixture:
         """Count, pre-train, train, and ask the decoder at fixed points."""

@@ -61,7 +61,7 @@ class HybridModel:
         weights = self.rating.weights(self.schema.domain, drawn)
         if not given:
             weights = self._raked(weights, drawn)
-        kept = drawn[_resampled(weights, rows, rng)]
+        kept = drawn[_resampled(weights, drawn, rows, rng)]
         found = as_columns(self.schema, kept)
         return found if given else self.counts.polished(found, rng)
 
@@ -125,8 +125,15 @@ class HybridModel:
         return cls(counts=counts, rating=rating, candidates=candidates)
 
 
-def _resampled(weights: np.ndarray[Any, Any], rows: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Places of `rows` candidates, in proportion to weight; counts are those expected, rounded up or down."""
-    edges = np.cumsum(weights) * (rows / max(float(weights.sum()), 1e-300))
+def _resampled(
+    weights: np.ndarray[Any, Any], candidates: CodeTable, rows: int, rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
+    """Places of `rows` candidates, in proportion to weight; counts are those expected, rounded up or down.
+
+    Candidates stand in the order of their codes, so the same holds for all that begin alike: what is kept has
+    nearly the weighted counts of columns and pairs, not those of a random sample.
+    """
+    order = np.lexsort(candidates.T[::-1])
+    edges = np.cumsum(weights[order]) * (rows / max(float(weights.sum()), 1e-300))
     places = np.searchsorted(edges, np.arange(rows) + rng.random(), side="right")
-    return rng.permutation(np.minimum(places, max(len(weights) - 1, 0)))
+    return rng.permutation(order[np.minimum(places, max(len(weights) - 1, 0))])

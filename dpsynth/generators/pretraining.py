@@ -99,12 +99,13 @@ def pretrained(
     parameters = torch.tensor(first_parameters(network, domain, rng), requires_grad=True)
     optimiser = torch.optim.Adam([parameters], lr=settings.learning_rate)
     codes, layers = numbered(domain, rows), network.layers(domain)
-    steps = settings.epochs * max(len(rows) // settings.batch, 1)
-    order = np.concatenate([rng.permutation(len(rows)) for _ in range(settings.epochs + 1)])
+    size = min(settings.batch, len(rows))
+    steps = settings.epochs * (len(rows) // size)
+    order = np.concatenate([rng.permutation(len(rows)) for _ in range(settings.epochs)])
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * (0.5 + 0.5 * float(np.cos(np.pi * step / steps)))
-        batch = codes[order[step * settings.batch : (step + 1) * settings.batch]]
+        batch = codes[order[step * size : (step + 1) * size]]
         noise = rng.standard_normal((len(batch), network.noise_size), np.float32)
         weights = Weights(layers, parameters)
         losses = network.losses(weights, domain, torch.from_numpy(batch), torch.from_numpy(noise))

@@ -1,7 +1,8 @@
 """A fitted model in a file: a zip of one JSON manifest and plain arrays, with the guarantee inside.
 
 The transcript goes in as two arrays, so that it is compressed and needs no room in the manifest: its
-words as bytes of JSON, and all noisy counts one after the other.
+words as bytes of JSON, and all noisy counts one after the other. Of private training it holds the words
+alone: the state of a network after each round would be many times the model. `Transcript.save` keeps all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def load_model(path: str | Path) -> tuple[Model, Guarantee, Transcript | None]:
 
 
 def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]]:
-    """The schema is left out: it is that of the model."""
+    """The schema is left out: it is that of the model. So are the numbers of private training."""
+    measurements = [_counted(measurement) for measurement in transcript.measurements]
     words = {
         "budget": asdict(transcript.budget),
         "tainted": transcript.tainted,
@@ -87,10 +89,10 @@ def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]
                 "sigmas": measurement.sigmas,
                 "sizes": [value.size for value in measurement.values],
             }
-            for measurement in transcript.measurements
+            for measurement in measurements
         ],
     }
-    values = [value for measurement in transcript.measurements for value in measurement.values]
+    values = [value for measurement in measurements for value in measurement.values]
     counts = np.concatenate([np.zeros(0, np.int64), *values])
     if counts.dtype.kind != "i":
         raise StorageError("A transcript that holds other answers than whole numbers stays out of a model.")
@@ -98,6 +100,12 @@ def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]
     kind = next(kind for kind in (np.int16, np.int32, np.int64) if largest <= np.iinfo(kind).max)
     text = json.dumps(words, sort_keys=True).encode()
     return {_WORDS: np.frombuffer(text, np.uint8), _COUNTS: counts.astype(kind)}
+
+
+def _counted(measurement: Measurement) -> Measurement:
+    """The measurement; without its values if they are those of training, which have no noise of their own."""
+    trained = not any(measurement.sigmas) and any(value.dtype.kind == "f" for value in measurement.values)
+    return replace(measurement, values=(), sigmas=()) if trained else measurement
 
 
 def _transcript(schema: Schema, arrays: _Arrays, guarantee: Guarantee) -> Transcript:

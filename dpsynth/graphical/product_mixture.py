@@ -145,11 +145,15 @@ class ProductMixture:
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved mixture lacks a field or a table.") from error
         model = cls(schema=schema, total=total, weights=weights, tables=tables)
-        if tables.shape != (len(weights), sum(schema.domain.sizes)) or not (
-            np.isfinite(total)
-            and total >= 0
-            and _distributions(weights[None])
-            and all(_distributions(tables[:, part]) for _, part in model._parts())
+        if (
+            weights.ndim != 1
+            or tables.shape != (len(weights), sum(schema.domain.sizes))
+            or not (
+                np.isfinite(total)
+                and total >= 0
+                and _distributions(weights[None])
+                and all(_distributions(tables[:, part]) for _, part in model._parts())
+            )
         ):
             raise StorageError("The tables of the saved mixture do not fit its schema.")
         return model
@@ -190,9 +194,9 @@ class ProductMixture:
         chosen = _places(shares, rng)
         found = given.copy()
         for node, part in enumerate(parts):
-            for kind, kept in ((FREE, np.ones(1)), (PRESENT, present[node])):
+            for kind, kept, least in ((FREE, np.ones(1), 0.0), (PRESENT, present[node], _LEAST)):
                 rows = np.flatnonzero(given[:, node] == kind)
-                found[rows, node] = _places((self.tables[chosen[rows], part] + _LEAST) * kept, rng)
+                found[rows, node] = _places((self.tables[chosen[rows], part] + least) * kept, rng)
         return found
 
 
@@ -200,14 +204,18 @@ def _systematic(weights: FloatArray, rows: int, rng: np.random.Generator) -> np.
     """A component for each row, in random order; counts are those expected, rounded up or down."""
     edges = np.cumsum(weights / weights.sum()) * rows
     chosen = np.searchsorted(edges, np.arange(rows) + rng.random(), side="right")
-    return rng.permutation(np.minimum(chosen, len(weights) - 1))
+    return rng.permutation(np.minimum(chosen, np.flatnonzero(weights)[-1]))
 
 
 def _drawn(table: np.ndarray[Any, Any], chosen: np.ndarray[Any, Any], rng: np.random.Generator) -> Codes:
     """A code for each row from the distribution of its component."""
     cumulative = np.cumsum(table, axis=1, dtype=np.float64)
     points = rng.random(len(chosen)) * cumulative[chosen, -1]
-    return _below(cumulative[chosen], points).astype(np.int32)
+    found, step = np.empty(len(chosen), np.int32), max(_CELLS // table.shape[1], 1)
+    for start in range(0, len(chosen), step):
+        block = slice(start, start + step)
+        found[block] = _below(cumulative[chosen[block]], points[block])
+    return found
 
 
 def _places(shares: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:

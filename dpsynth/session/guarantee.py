@@ -139,8 +139,14 @@ class Guarantee:
         return guarantee
 
     def holds(self) -> bool:
-        """Whether epsilon and delta cover the events, recomputed."""
-        return price(self.events, delta=self.delta, adaptive=self.adaptive).epsilon <= self.epsilon
+        """Whether epsilon and delta cover the events, recomputed.
+
+        Raises:
+            MissingExtraError: It is a price by privacy loss distributions, whose package is not installed.
+        """
+        thorough = self.engine == "pld"
+        cost = price(self.events, delta=self.delta, adaptive=self.adaptive, thorough=thorough)
+        return cost.epsilon <= self.epsilon
 
     def _repr_html_(self) -> str:
         from html import escape

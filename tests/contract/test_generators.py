@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
+from dpsynth.errors import ConfigurationError
 from dpsynth.generators.aim import AIM
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.base import Generator
 from dpsynth.generators.choose import Auto
+from dpsynth.generators.deep import Schedule
 from dpsynth.generators.derived import with_constraints
+from dpsynth.generators.dpgan import DPGAN
+from dpsynth.generators.dpvae import DPVAE
+from dpsynth.generators.hybrid import Hybrid
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
+from dpsynth.generators.pretraining import Pretraining
 from dpsynth.generators.privbayes import PrivBayes
 from dpsynth.generators.registry import get, names
 from dpsynth.testing import GeneratorContract
 from dpsynth.testing.cases import Case, cases
+
+BRIEF = Schedule(rounds=2, steps=3, sampling_rate=0.2, thorough=False)
 
 
 class TestAIM(GeneratorContract):
@@ -50,6 +60,52 @@ class TestAllPairsWithTarget(GeneratorContract):
             target = "grade" if case.schema.constraints else "colour"
             if target in case.schema.domain.columns:
                 yield case, with_constraints(AllPairs(target=target), case.schema)
+
+
+class OnWholeRows:
+    """For methods that train on rows: these have all columns, so none can be left out as following."""
+
+    def _held(self) -> Iterator[tuple[Case, Generator]]:
+        return (held for held in super()._held() if not held[0].schema.constraints)
+
+    def test_columns_that_follow_are_refused_before_anything_is_spent(self) -> None:
+        case = next(case for case in cases() if case.name == "columns that follow from others")
+        generator = with_constraints(self.generator, case.schema)
+        with pytest.raises(ConfigurationError, match="whole rows"):
+            generator.plan(case.schema, self.budget)
+
+
+class TestDPGAN(OnWholeRows, GeneratorContract):
+    generator = DPGAN(
+        hidden=(16,),
+        latent=3,
+        critic_hidden=(16,),
+        generator_steps=3,
+        points=64,
+        pretraining=Pretraining(rows=300, epochs=1),
+        schedule=BRIEF,
+    )
+
+
+class TestDPVAE(OnWholeRows, GeneratorContract):
+    generator = DPVAE(
+        hidden=(16,), latent=3, points=64, pretraining=Pretraining(rows=300, epochs=1), schedule=BRIEF
+    )
+
+
+class TestDPVAEFromRandomParameters(OnWholeRows, GeneratorContract):
+    generator = DPVAE(
+        hidden=(8,),
+        latent=2,
+        points=40,
+        cold=True,
+        pretraining=Pretraining(rows=60, epochs=1),
+        schedule=BRIEF,
+    )
+
+
+class TestHybrid(OnWholeRows, GeneratorContract):
+    generator = Hybrid(hidden=(16,), public_rows=200, schedule=BRIEF)
 
 
 class TestIndependent(GeneratorContract):

@@ -245,3 +245,39 @@ def test_damaged_arrays_are_refused(name: str, array: np.ndarray | None) -> None
         broken[name] = array
     with pytest.raises(StorageError):
         JunctionModel.from_state(fitted.schema, header, broken)
+
+
+@pytest.mark.parametrize(
+    "fitted", [model(), in_classes(), model(targets={})], ids=["plain", "classes", "none"]
+)
+def test_polished_rows_keep_the_counts_of_each_column_and_gain_the_pairs(fitted: JunctionModel) -> None:
+    rng, rows = np.random.default_rng(4), 6_000
+    start = fitted.sample_codes(rows, rng)
+    apart = {name: rng.permutation(codes) for name, codes in start.items()}
+    before = {name: codes.copy() for name, codes in apart.items()}
+    found = fitted.polished(apart, rng)
+    for node, name in enumerate("abc"):
+        counts = [np.bincount(np.array(BUCKETS[node])[codes[name]]) for codes in (apart, found)]
+        np.testing.assert_array_equal(*counts)
+        np.testing.assert_array_equal(apart[name], before[name])
+    if not fitted.targets:
+        for node, name in enumerate("abc"):
+            own = np.array(BUCKETS[node])
+            np.testing.assert_array_equal(own[found[name]], own[apart[name]])
+        return
+    for (left, right), target in fitted.targets.items():
+        tables = [bucket_pair(c, left, right, target.shape[1:]) / rows for c in (apart, found)]
+        gaps = [np.abs(table - target.sum(0)).sum() for table in tables]
+        assert gaps[1] < max(0.2 * gaps[0], 2e-3)
+
+
+def test_polished_rows_have_the_detail_inside_a_bucket() -> None:
+    fitted, rows = model(), 20_000
+    first = {name: np.zeros(rows, np.int64) for name in "abc"}
+    found = fitted.polished(first, np.random.default_rng(0))
+    assert np.mean(found["a"] == 0) == pytest.approx(0.25, abs=1e-3)
+    assert set(found["a"]) == {0, 1}
+    assert set(found["c"]) == {0, 2}
+    assert fitted.polished({name: codes[:0] for name, codes in first.items()}, np.random.default_rng(0))[
+        "a"
+    ].shape == (0,)
