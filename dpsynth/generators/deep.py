@@ -80,6 +80,7 @@ class DeepDesign:
     Attributes:
         counts: The method that counts.
         counts_budget: Its part of the budget.
+        columns: What the network reads.
         network: What is trained on rows.
         schedule: How.
         event: The price of one round.
@@ -89,6 +90,7 @@ class DeepDesign:
 
     counts: AllPairs
     counts_budget: Budget
+    columns: tuple[str, ...]
     network: Network
     schedule: Schedule
     event: PoissonGaussianEvent
@@ -133,6 +135,7 @@ class DeepDesign:
             clip=schedule.clip,
             learning_rate=schedule.learning_rate,
             averaging=schedule.averaging,
+            columns=self.columns,
         )
 
     def trained(
@@ -190,6 +193,7 @@ def design(
     made = DeepDesign(
         counts=counts,
         counts_budget=kept,
+        columns=schema.domain.columns,
         network=network,
         schedule=schedule,
         event=event,

@@ -17,7 +17,6 @@ from dpsynth.generators.derived_model import DerivedModel
 from dpsynth.graphical.zeros import allowed_tables, propagate
 from dpsynth.mechanisms.base import Measurement, Mechanism
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import PoissonGaussianEvent
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 
@@ -63,20 +62,8 @@ class Derived:
         return self.inner.name
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
-        """What the method asks about the other columns.
-
-        Raises:
-            ConfigurationError: The method trains on whole rows, which have the columns that are left out.
-        """
-        reduction = _modelled_part(self.inner, schema)
-        plan = self.inner.plan(reduction.schema, budget)
-        if reduction.derivations and any(isinstance(event, PoissonGaussianEvent) for event in plan.events):
-            raise ConfigurationError(
-                f"The method {self.name!r} trains on whole rows, and cannot leave out "
-                f"{reduction.derivations[0].column!r}, which follows from other columns. Choose a method "
-                "that counts, or take the column out of the table."
-            )
-        return plan
+        """What the method asks about the other columns."""
+        return self.inner.plan(_modelled_part(self.inner, schema).schema, budget)
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> DerivedModel:
         """Fit the other columns, and add what follows."""

@@ -158,7 +158,8 @@ class DerivedModel:
         self, parts: Sequence[tuple[float, dict[str, Any]]], rows: int, rng: np.random.Generator, given: Given
     ) -> _Codes:
         """Rows of each piece of evidence in proportion to its probability, in random order."""
-        weights = np.array([weight * self._exact.probability(inner) for weight, inner in parts])
+        share = getattr(self.inner, "probability", None) or self._exact.probability
+        weights = np.array([weight * share(inner) for weight, inner in parts])
         if not weights.sum() > 0:
             raise impossible(given)
         counts = rng.multinomial(rows, weights / weights.sum())

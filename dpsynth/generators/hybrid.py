@@ -82,7 +82,11 @@ class Hybrid:
         critic = Rating(critic=self._network(), parameters=state.average)
         edges = score_edges(critic.scores(schema.domain, rows))
         asked = ScoreHistogram(
-            critic=critic.critic, parameters=critic.parameters, edges=edges, mu=made.scores_mu
+            critic=critic.critic,
+            parameters=critic.parameters,
+            edges=edges,
+            mu=made.scores_mu,
+            columns=schema.domain.columns,
         )
         ((noisy, sigma),) = measurer.measure(asked)
         ratios = score_ratios(critic.scores(schema.domain, rows), edges, noisy, sigma)

@@ -7,7 +7,7 @@ they are the nearest to the critic's in relative entropy (Csiszár, 1975).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ import numpy as np
 from dpsynth.errors import StorageError
 from dpsynth.generators.deep import CodeTable, as_columns, as_table
 from dpsynth.generators.rating import Rating
+from dpsynth.graphical.evidence import Given
 from dpsynth.graphical.junction_model import JunctionModel
 from dpsynth.mechanisms import Critic, parameter_count
 from dpsynth.schema.schema import Schema
@@ -54,7 +55,7 @@ class HybridModel:
         return self.counts.total
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Mapping[str, int | Sequence[int]] | None = None
+        self, rows: int, rng: np.random.Generator, given: Given | None = None
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Draw `rows` records; those under `given` are weighted, not polished."""
         drawn = as_table(self.schema, self.counts.sample_codes(self.candidates * rows, rng, given))
@@ -64,6 +65,10 @@ class HybridModel:
         kept = drawn[_resampled(weights, drawn, rows, rng)]
         found = as_columns(self.schema, kept)
         return found if given else self.counts.polished(found, rng)
+
+    def probability(self, given: Given) -> float:
+        """The share of records that have `given` in the model of the counts, without the critic."""
+        return self.counts.probability(given)
 
     def _raked(self, weights: np.ndarray[Any, Any], rows: CodeTable) -> np.ndarray[Any, Any]:
         """The nearest weights under which the rows have the measured pairs, after some sweeps."""
@@ -115,8 +120,10 @@ class HybridModel:
             raise StorageError("The saved model lacks a field or a table.") from error
         fitting = (
             parameters.shape == (parameter_count(critic, schema.domain),)
+            and edges.ndim == 1
             and ratios.shape == (len(edges) + 1,)
-            and bool(np.isfinite(parameters).all() and np.isfinite(ratios).all() and (ratios >= 0).all())
+            and all(bool(np.isfinite(array).all()) for array in (parameters, edges, ratios))
+            and bool((ratios >= 0).all())
             and bool((np.diff(edges) > 0).all())
         )
         if not fitting or candidates < 1:

@@ -26,6 +26,7 @@ from dpsynth.mechanisms._keystream import KeyStream, random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
 from dpsynth.mechanisms.networks import NETWORKS, Network, Tensor, parameter_count
+from dpsynth.mechanisms.queries import check_columns
 from dpsynth.privacy.composition import root_up, up
 from dpsynth.privacy.events import PoissonGaussianEvent
 
@@ -102,6 +103,7 @@ class DpSgd:
             of noisy answers. An array of shape (0, columns) for none.
         public_batch: So many of them in each step, in turns.
         public_weight: Weight of their mean gradient.
+        columns: What a row of the network has, by name; all modelled columns if there are none.
         engine: Who computes the clipped sums, on the same grid and within the same bound: "fused" in one
             backward pass, or "opacus", the slow reference that forms the gradient of each row.
 
@@ -128,6 +130,7 @@ class DpSgd:
     averaging: float = 0.99
     public_batch: int = 1024
     public_weight: float = 0.0
+    columns: tuple[str, ...] = ()
     engine: str = "fused"
     digest: str = field(init=False, default="")
 
@@ -166,6 +169,7 @@ class DpSgd:
             "done": self.start.steps,
             "steps": self.steps,
             **{name: float(getattr(self, name)) for name in numbers},
+            "columns": list(self.columns),
             "public_batch": self.public_batch,
             "public_weight": float(self.public_weight),
             "engine": self.engine,
@@ -174,7 +178,7 @@ class DpSgd:
 
     def sigma(self, domain: Domain, unit: Unit) -> float:
         """The sigma of the noise on each sum, in steps of clip 2^-28, rounded up; needs no data."""
-        layers = self.network.layers(domain)
+        layers = self.network.layers(domain.only(self.columns))
         rounding = root_up(Fraction(sum(layer.size for layer in layers)))
         clipped = Fraction(longest(layers)) / 2**_SHIFT * unit.contributions
         moved = clipped + Fraction(DRIFT) * 2**_COARSE_BITS + Fraction(rounding)
@@ -188,6 +192,8 @@ class DpSgd:
                 "Training on rows is priced for the relation add_remove only. Declare it for the unit, or "
                 "take a method that counts, for example `auto`."
             )
+        if self.columns:
+            check_columns(self.columns, domain)
         if self.batch > _LARGEST_BATCH:
             raise ConfigurationError(
                 f"Expected a batch of at most {_LARGEST_BATCH} rows, got {self.batch:,.0f}: larger sums "
@@ -195,15 +201,14 @@ class DpSgd:
             )
         self.sigma(domain, unit)
         row_sampling_threshold(self.sampling_rate, unit.contributions)
-        size = parameter_count(self.network, domain)
+        read = domain.only(self.columns)
+        size = parameter_count(self.network, read)
         if any(array.shape != (size,) or array.dtype != np.float32 for array in self.start.arrays()):
             raise ConfigurationError(f"Expected a start with {size} single-precision parameters.")
-        shape = (len(self.public), len(domain.sizes))
+        shape = (len(self.public), len(read.sizes))
         if self.public.shape != shape or not np.issubdtype(self.public.dtype, np.integer):
-            raise ConfigurationError("Expected public rows as codes, one column for each of the schema.")
-        if len(self.public) and not (
-            (self.public >= 0).all() and (self.public < np.array(domain.sizes)).all()
-        ):
+            raise ConfigurationError("Expected public rows as codes, one column for each that is read.")
+        if len(self.public) and not ((self.public >= 0).all() and (self.public < np.array(read.sizes)).all()):
             raise ConfigurationError("Expected public rows with codes of the schema.")
 
     def run(self, table: EncodedTable, unit: Unit) -> Measurement:
@@ -257,12 +262,12 @@ class _Training:
 
     def __init__(self, asked: DpSgd, table: EncodedTable, unit: Unit) -> None:
         torch = require("torch", extra="deep")
-        self._asked, self._domain = asked, table.domain
+        self._asked, self._domain = asked, table.domain.only(asked.columns)
         self._rows = table.private_rows
         self._threshold = row_sampling_threshold(asked.sampling_rate, unit.contributions)
         self._sigma = asked.sigma(table.domain, unit)
-        self._offsets = np.cumsum([0, *table.domain.sizes[:-1]])
-        columns = [table.codes(name).astype(np.int32) for name in table.domain.columns]
+        self._offsets = np.cumsum([0, *self._domain.sizes[:-1]])
+        columns = [table.codes(name).astype(np.int32) for name in self._domain.columns]
         self._codes = np.stack(columns, axis=1) + self._offsets.astype(np.int32)
         self._public = asked.public + self._offsets
         self._stream = _own_stream()

@@ -19,7 +19,7 @@ from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms._outward import quotient_up
 from dpsynth.mechanisms.base import Json, Measurement
 from dpsynth.mechanisms.networks import SLOPE, Critic, parameter_count
-from dpsynth.mechanisms.queries import marginal_sensitivity
+from dpsynth.mechanisms.queries import check_columns, marginal_sensitivity
 from dpsynth.privacy.events import GaussianEvent
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class ScoreHistogram:
         parameters: Of the critic. Public.
         edges: Ascending; k of them make k + 1 intervals.
         mu: L2 sensitivity divided by sigma.
+        columns: What the critic reads, by name; all modelled columns if there are none.
 
     Privacy: unit as given to `run`. A row's score is a function of that row and public numbers: it is
         computed operation by operation in the same order for every row, so that not even its last bit depends
@@ -54,6 +55,7 @@ class ScoreHistogram:
     parameters: np.ndarray[Any, np.dtype[np.float32]]
     edges: tuple[float, ...]
     mu: float
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if type(self.critic) is not Critic:
@@ -75,6 +77,7 @@ class ScoreHistogram:
             "parameters": hashlib.sha256(self.parameters.astype("<f4").tobytes()).hexdigest(),
             "edges": [float(edge) for edge in self.edges],
             "mu": float(self.mu),
+            "columns": list(self.columns),
         }
 
     def sigma(self, unit: Unit) -> float:
@@ -86,17 +89,19 @@ class ScoreHistogram:
     def check(self, domain: Domain, unit: Unit) -> None:
         """Refuse what cannot run, before anything is spent; needs no data."""
         self.sigma(unit)
-        if self.parameters.shape != (parameter_count(self.critic, domain),):
+        if self.columns:
+            check_columns(self.columns, domain)
+        if self.parameters.shape != (parameter_count(self.critic, domain.only(self.columns)),):
             raise ConfigurationError("Expected the parameters of a critic of this table.")
 
     def run(self, table: EncodedTable, unit: Unit) -> Measurement:
         """Score, count and add noise. Called by a session only, after the price is reserved."""
         self.check(table.domain, unit)
-        names, cells = table.domain.columns, len(self.edges) + 1
+        read, cells = table.domain.only(self.columns), len(self.edges) + 1
         counts = np.zeros(cells, np.int64)
         for start in range(0, table.private_rows, _BLOCK):
-            block = [table.codes(name)[start : start + _BLOCK] for name in names]
-            scores = row_scores(self.critic, table.domain, self.parameters, np.stack(block, axis=1))
+            block = [table.codes(name)[start : start + _BLOCK] for name in read.columns]
+            scores = row_scores(self.critic, read, self.parameters, np.stack(block, axis=1))
             counts += np.bincount(np.searchsorted(self.edges, scores, side="right"), minlength=cells)
         sigma = self.sigma(unit)
         noisy = counts + rounded_gaussian(sigma, cells)

@@ -41,6 +41,11 @@ class Domain:
         """The sizes of the columns `names`, in that order."""
         return tuple(self.size_of(name) for name in names)
 
+    def only(self, names: Iterable[str]) -> Domain:
+        """The columns `names`, in that order; all if there are none."""
+        kept = tuple(names)
+        return Domain(columns=kept, sizes=self.shape(kept)) if kept else self
+
     def cells(self, names: Iterable[str]) -> int:
         """How many cells the marginal of the columns `names` has."""
         return math.prod(self.shape(names))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
-
-from dpsynth.errors import ConfigurationError
 from dpsynth.generators.aim import AIM
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.base import Generator
@@ -62,20 +59,7 @@ class TestAllPairsWithTarget(GeneratorContract):
                 yield case, with_constraints(AllPairs(target=target), case.schema)
 
 
-class OnWholeRows:
-    """For methods that train on rows: these have all columns, so none can be left out as following."""
-
-    def _held(self) -> Iterator[tuple[Case, Generator]]:
-        return (held for held in super()._held() if not held[0].schema.constraints)
-
-    def test_columns_that_follow_are_refused_before_anything_is_spent(self) -> None:
-        case = next(case for case in cases() if case.name == "columns that follow from others")
-        generator = with_constraints(self.generator, case.schema)
-        with pytest.raises(ConfigurationError, match="whole rows"):
-            generator.plan(case.schema, self.budget)
-
-
-class TestDPGAN(OnWholeRows, GeneratorContract):
+class TestDPGAN(GeneratorContract):
     generator = DPGAN(
         hidden=(16,),
         latent=3,
@@ -87,13 +71,13 @@ class TestDPGAN(OnWholeRows, GeneratorContract):
     )
 
 
-class TestDPVAE(OnWholeRows, GeneratorContract):
+class TestDPVAE(GeneratorContract):
     generator = DPVAE(
         hidden=(16,), latent=3, points=64, pretraining=Pretraining(rows=300, epochs=1), schedule=BRIEF
     )
 
 
-class TestDPVAEFromRandomParameters(OnWholeRows, GeneratorContract):
+class TestDPVAEFromRandomParameters(GeneratorContract):
     generator = DPVAE(
         hidden=(8,),
         latent=2,
@@ -104,7 +88,7 @@ class TestDPVAEFromRandomParameters(OnWholeRows, GeneratorContract):
     )
 
 
-class TestHybrid(OnWholeRows, GeneratorContract):
+class TestHybrid(GeneratorContract):
     generator = Hybrid(hidden=(16,), public_rows=200, schedule=BRIEF)
 
 

@@ -24,11 +24,12 @@ from mechanisms.deep import (
 )
 
 from dpsynth.errors import ConfigurationError
-from dpsynth.mechanisms import Autoencoder, Critic, DpSgd, TrainingState, dp_sgd
+from dpsynth.mechanisms import Autoencoder, Critic, DpSgd, TrainingState, dp_sgd, parameter_count
 from dpsynth.mechanisms._clipped_sum import DRIFT, clipped_sum, longest
 from dpsynth.mechanisms.dp_sgd import row_sampling_threshold
 from dpsynth.privacy.events import PoissonGaussianEvent
 from dpsynth.privacy.unit import Unit
+from dpsynth.schema.layout import Domain
 from dpsynth.testing.insecure import insecure_noise
 
 OF_THREE = Unit(id_column="id", contributions=3)
@@ -375,3 +376,13 @@ def test_batches_of_real_rows_reach_the_sum(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_batch_whose_sums_would_leave_64_bits_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="smaller sampling_rate"):
         asked(CRITIC, batch=2.0**19).check(DOMAIN, Unit())
+
+
+def test_only_the_columns_that_are_named_are_read() -> None:
+    part = Domain(columns=("c", "a"), sizes=(4, 2))
+    mechanism = asked(CRITIC, part, columns=part.columns)
+    mechanism.check(DOMAIN, Unit())
+    assert mechanism.describe()["columns"] == ["c", "a"]
+    assert mechanism.run(table_of(20), Unit()).values[0].shape == (parameter_count(CRITIC, part),)
+    with pytest.raises(ConfigurationError, match="modelled columns"):
+        asked(CRITIC, part, columns=("c", "x")).check(DOMAIN, Unit())

@@ -124,3 +124,15 @@ def test_the_description_changes_with_every_parameter() -> None:
     told = [asked(**more).describe() for more in ({}, {"parameters": other}, {"edges": (0.0,)}, {"mu": 2.0})]
     assert len({str(each) for each in told}) == 4
     assert asked().describe() == told[0]
+
+
+def test_only_the_columns_that_are_named_are_read() -> None:
+    part = Domain(columns=("c", "a"), sizes=(4, 2))
+    parameters = parameters_of(CRITIC, part).numpy()
+    rows = rows_of(500)
+    measured = asked(parameters=parameters, columns=part.columns, mu=1e6).run(table_of(rows), Unit())
+    scores = row_scores(CRITIC, part, parameters, rows[:, [2, 0]])
+    expected = np.bincount(np.searchsorted(EDGES, scores, side="right"), minlength=4)
+    assert measured.values[0].tolist() == expected.tolist()
+    with pytest.raises(ConfigurationError, match="modelled columns"):
+        asked(columns=("c", "x")).check(DOMAIN, Unit())
