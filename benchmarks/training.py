@@ -13,6 +13,7 @@ import argparse
 import itertools
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=20)
     args = parser.parse_args()
+    warnings.filterwarnings("ignore", message="Full backward hook is firing")
     domain = Domain(columns=tuple(f"c{i}" for i in range(len(SIZES))), sizes=SIZES)
     critic, rng = Critic(hidden=HIDDEN), np.random.default_rng(0)
     columns = {name: rng.integers(0, size, ROWS) for name, size in zip(domain.columns, SIZES, strict=True)}
@@ -91,12 +93,14 @@ def main() -> None:
     )
     table = EncodedTable(domain, columns, rows=ROWS)
 
-    def summed(engine: Any) -> Callable[[], Any]:
-        return lambda: engine.clipped_sum(critic, domain, parameters, codes, noise, clip=1.0)
+    def summed(engine: Any, **more: Any) -> Callable[[], Any]:
+        return lambda: engine.clipped_sum(critic, domain, parameters, codes, noise, clip=1.0, **more)
+
+    fused.keep_memory()
 
     seconds = {
         "plain PyTorch, step": median_of(stepping(codes, opacus=False), args.repeats),
-        "fused, sum": median_of(summed(fused), args.repeats),
+        "fused, sum": median_of(summed(fused, block=fused.block_for(args.batch)), args.repeats),
         "fused, step": median_of(lambda: training.run(table, Unit()), args.repeats) / steps,
         "Opacus hooks, step": median_of(stepping(codes, opacus=True), max(args.repeats // 4, 2)),
         "reference engine (Opacus, exact), sum": median_of(summed(reference), 2),

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,27 +36,40 @@ from dpsynth.mechanisms.networks import Layer, Network, Tensor
 if TYPE_CHECKING:
     from dpsynth.schema.layout import Domain
 
-__all__ = ["DRIFT", "GRID_BITS", "Recorded", "clipped_sum", "longest", "views"]
+__all__ = [
+    "DRIFT",
+    "GRID_BITS",
+    "MOST_ROWS",
+    "Recorded",
+    "block_for",
+    "clipped_sum",
+    "keep_memory",
+    "longest",
+    "views",
+]
 
 DRIFT = 2.0**-6
 """What one unit might move the gradients of all other rows by, in clips: 10^4 rows, 10^-6 each, and more."""
 
 GRID_BITS = 44
 _BITS = GRID_BITS // 2
-_BLOCK = 128
+MOST_ROWS = 480
+"""Of a block: sums of so many products of 44 bits stay below 2^53."""
 _DENSE_CODES = 2048
-_ROUND_OFF = 1e-5  # of norms in single precision, relative; what exceeds it is left out, not let through
+_KEPT_BYTES = 30 * 2**20
+_ROUND_OFF = 1e-4  # of norms in single precision, relative; what exceeds it is left out, not let through
 
 
 def longest(layers: Sequence[Layer]) -> float:
     """The largest norm of one row's gradient, in steps of clip 2^-44: 2^44 and what rounding adds.
 
-    Rounding moves a factor of length m by sqrt(m) / 2 steps at most.
+    Rounding moves a factor of length m by sqrt(m) / 2 steps at most. A row is let through if its norm, as it
+    is computed, is shorter by `_ROUND_OFF`: far more than single precision can be wrong.
     """
     inputs = max(layer.inputs for layer in layers) + 1
     outputs = sum(layer.outputs for layer in layers)
     rounding: float = (1 + math.sqrt(inputs) / 2 ** (_BITS + 1)) * (1 + math.sqrt(outputs) / 2 ** (_BITS + 1))
-    return 2.0**GRID_BITS * (rounding + _ROUND_OFF)
+    return 2.0**GRID_BITS * (rounding + 2 * _ROUND_OFF)
 
 
 def views(layers: Sequence[Layer], parameters: Tensor) -> dict[str, Tensor]:
@@ -103,6 +117,7 @@ def clipped_sum(
     *,
     clip: float,
     public: bool = False,
+    block: int = MOST_ROWS,
 ) -> IntArray:
     """The sum over rows of their gradients, each clipped to norm `clip`, in steps of clip 2^-44.
 
@@ -114,20 +129,38 @@ def clipped_sum(
         noise: One row each, for the losses.
         clip: Largest norm.
         public: Whether the rows are public ones.
+        block: Rows that are computed together: a public number, at most `MOST_ROWS`.
     """
     torch = require("torch", extra="deep")
     layers, losses = network.layers(domain), network.public_losses if public else network.losses
-    total = np.zeros(sum(layer.size for layer in layers), np.int64)
-    filling = -len(codes) % _BLOCK
+    filling = -len(codes) % block
     codes = torch.cat([codes, codes.new_tensor(_first_codes(domain)).expand(filling, -1)])
     noise = torch.cat([noise, noise.new_zeros((filling, noise.shape[1]))])
     there = torch.arange(len(codes)) < len(codes) - filling
-    for start in range(0, len(codes), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    bound = longest(layers) * (1 - _ROUND_OFF)
+    total = np.zeros(sum(layer.size for layer in layers), np.int64)
+    for start in range(0, len(codes), block):
+        part = slice(start, start + block)
         recorded = Recorded(layers, parameters)
-        found = losses(recorded, domain, codes[block], noise[block])
-        _add(total, recorded, found, there[block], clip=clip, bound=longest(layers))
+        found = losses(recorded, domain, codes[part], noise[part])
+        _add(total, recorded, found, there[part], clip=clip, bound=bound)
     return total
+
+
+def block_for(batch: float) -> int:
+    """Rows of a block where a batch has about `batch`: few blocks, the last one nearly full."""
+    rows = batch + 2 * math.sqrt(batch)
+    return 16 * math.ceil(rows / math.ceil(rows / MOST_ROWS) / 16)
+
+
+@lru_cache(maxsize=1)
+def keep_memory() -> None:
+    """Ask for much memory once and give it back.
+
+    The C library of most systems then keeps what is freed, instead of asking the system for it again in every
+    step: up to twice as fast where pages are dear.
+    """
+    np.zeros(_KEPT_BYTES, np.uint8)
 
 
 def _first_codes(domain: Domain) -> list[int]:
@@ -145,7 +178,7 @@ def _add(
     sizes = [_length(layer, inputs) for layer, inputs, _ in seen]
     norm = torch.linalg.vector_norm
     lengths = [size * norm(slope, dim=1) for size, slope in zip(sizes, slopes, strict=True)]
-    norms = norm(torch.stack(lengths), dim=0).double()
+    norms = norm(torch.stack(lengths), dim=0)
     finite = torch.isfinite(norms)
     if not bool(finite.all()):  # nothing times zero is no number where it is not finite, in filling too
         seen = [(layer, _without(inputs, finite), _without(slope, finite)) for layer, inputs, slope in seen]
@@ -157,9 +190,9 @@ def _add(
     start = 0
     for (layer, _, _), (left, right, ones, _) in zip(seen, factors, strict=True):
         product = torch.empty((layer.inputs + 1, layer.outputs), dtype=torch.float64)
-        slopes_kept = _without(right, ~too_long) if bool(too_long.any()) else right
-        _products(layer, left, slopes_kept, out=product[:-1])
-        torch.mv(slopes_kept.T, ones, out=product[-1])
+        kept = (_without(right, ~too_long) if bool(too_long.any()) else right).double()
+        _products(layer, left, kept, out=product[:-1])
+        torch.mv(kept.T, ones.double(), out=product[-1])
         total[start : start + layer.size] += product.to(torch.int64).numpy().ravel()
         start += layer.size
 
@@ -187,11 +220,10 @@ def _on_grid(
     """
     torch = require("torch", extra="deep")
     norm = torch.linalg.vector_norm
-    if layer.embedding:
+    if layer.embedding:  # single precision holds no fractions beyond 2^24
         right = (slope * (scales * 2.0**GRID_BITS)[:, None]).round_()
-        ones = torch.ones(len(inputs), dtype=torch.float64)
-        return inputs, right, ones, norm(right, dim=1) * math.sqrt(inputs.shape[1] + 1)
-    steps = 2.0**_BITS / size.double()
+        return inputs, right, torch.ones_like(scales), norm(right, dim=1) * math.sqrt(inputs.shape[1] + 1)
+    steps = 2.0**_BITS / size
     left, ones = (inputs * steps[:, None]).round_(), steps.round()
     right = (slope * (scales * size * 2.0**_BITS)[:, None]).round_()
     return left, right, ones, (norm(left, dim=1).square() + ones.square()).sqrt_() * norm(right, dim=1)
@@ -201,7 +233,7 @@ def _products(layer: Layer, left: Tensor, right: Tensor, *, out: Tensor) -> None
     """The sum of the rows' outer products into `out`; every entry is a whole number below 2^53."""
     torch = require("torch", extra="deep")
     if not layer.embedding:
-        torch.mm(left.T, right, out=out)
+        torch.mm(left.double().T, right, out=out)
     elif layer.inputs <= _DENSE_CODES:
         chosen = torch.zeros((len(left), layer.inputs), dtype=torch.float64).scatter_(1, left, 1.0)
         torch.mm(chosen.T, right, out=out)

@@ -21,7 +21,7 @@ from dpsynth import _validate
 from dpsynth._lazy import require
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import _opacus_sum
-from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, clipped_sum, longest
+from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, block_for, clipped_sum, keep_memory, longest
 from dpsynth.mechanisms._keystream import KeyStream, random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
@@ -277,12 +277,13 @@ class _Training:
     def finished(self) -> tuple[FloatArray, ...]:
         """The state after all steps."""
         size = len(self._parameters)
-        with ThreadPoolExecutor(
-            1
-        ) as pool:  # noise depends on nothing: drawn while the gradients are computed
+        keep_memory()
+        with ThreadPoolExecutor(1) as pool:
             for step in range(self._asked.steps):
                 chosen = self._batch()  # before the noise: words of tests come from one stream
-                noise = pool.submit(contextvars.copy_context().run, rounded_gaussian, self._sigma, size)
+                # Noise depends on nothing: it is drawn while the gradients are computed.
+                run = contextvars.copy_context().run
+                noise = pool.submit(run, rounded_gaussian, self._sigma, size)
                 noised = _wrapped(self._exact(chosen) + noise.result())
                 self._move(self._gradient(noised, step), self._asked.start.steps + step + 1)
         state = (self._parameters, self._average, self._first, self._second)
@@ -302,16 +303,11 @@ class _Training:
         torch, asked = require("torch", extra="deep"), self._asked
         shape = (len(codes), asked.network.noise_size)
         noise = _normal(self._stream, math.prod(shape)).reshape(shape)
-        add = clipped_sum if asked.engine == "fused" else _opacus_sum.clipped_sum
-        return add(
-            asked.network,
-            self._domain,
-            self._parameters,
-            torch.from_numpy(codes.astype(np.int64)),
-            torch.from_numpy(noise),
-            clip=asked.clip,
-            public=public,
-        )
+        order = (asked.network, self._domain, self._parameters)
+        rows = (torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(noise))
+        if asked.engine == "opacus":
+            return _opacus_sum.clipped_sum(*order, *rows, clip=asked.clip, public=public)
+        return clipped_sum(*order, *rows, clip=asked.clip, public=public, block=block_for(asked.batch))
 
     def _gradient(self, noised: IntArray, step: int) -> Tensor:
         """The noised mean gradient, and that of public rows."""

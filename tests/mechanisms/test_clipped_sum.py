@@ -19,14 +19,14 @@ from mechanisms.deep import (
     parameters_of,
 )
 
-from dpsynth.mechanisms import Autoencoder, Critic, _clipped_sum
+from dpsynth.mechanisms import Autoencoder, Critic, Layer, _clipped_sum
 from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, clipped_sum, longest, views
 from dpsynth.mechanisms._opacus_sum import clipped_sum as reference
 from dpsynth.schema.layout import Domain
 
 BOTH = pytest.mark.parametrize("network", [CRITIC, AUTOENCODER], ids=["critic", "autoencoder"])
 ENGINES = pytest.mark.parametrize("engine", [clipped_sum, reference], ids=["fused", "opacus"])
-BLOCK = _clipped_sum._BLOCK
+BLOCK = _clipped_sum.MOST_ROWS
 
 
 def domain_of(sizes: list[int]) -> Domain:
@@ -95,7 +95,7 @@ def test_no_row_adds_more_than_the_bound(engine, network, scale: float, clip: fl
     square = sum(int(entry) ** 2 for entry in found)
     bound = longest(network.layers(DOMAIN))
     assert math.sqrt(square) <= bound * (1 + 1e-12)
-    assert bound == pytest.approx(2.0**GRID_BITS, rel=1e-4)
+    assert bound == pytest.approx(2.0**GRID_BITS, rel=5e-4)
 
 
 @ENGINES
@@ -244,7 +244,7 @@ def test_a_row_beyond_the_bound_adds_nothing(network, monkeypatch: pytest.Monkey
 def test_the_bound_knows_every_layer() -> None:
     layers = CRITIC.layers(DOMAIN)
     inputs, outputs = 10, 6
-    exact = (1 + math.sqrt(inputs) * 2.0**-23) * (1 + math.sqrt(outputs) * 2.0**-23) + 1e-5
+    exact = (1 + math.sqrt(inputs) * 2.0**-23) * (1 + math.sqrt(outputs) * 2.0**-23) + 2e-4
     assert longest(layers) == pytest.approx(exact * 2.0**44, rel=1e-15)
 
 
@@ -258,3 +258,30 @@ def test_views_cover_the_vector_once() -> None:
     assert torch.cat([matrix.flatten() for matrix in found.values()]).equal(vector)
     for left, right in itertools.combinations(found.values(), 2):
         assert left.data_ptr() != right.data_ptr()
+
+
+@pytest.mark.parametrize("batch", [1.0, 100.0, 479.0, 1024.0, 1950.0, 2.0**18])
+def test_blocks_are_few_nearly_full_and_never_too_large_for_exact_sums(batch: float) -> None:
+    block = _clipped_sum.block_for(batch)
+    assert block % 16 == 0
+    assert block <= BLOCK
+    assert BLOCK * longest((Layer(name="wide", inputs=10_000, outputs=10_000),)) < 2**53
+    rows = batch + 2 * math.sqrt(batch)
+    blocks = math.ceil(rows / block)
+    assert blocks <= math.ceil(rows / BLOCK) + 1
+    assert blocks * block - rows < 16 * blocks + 16
+
+
+def test_the_size_of_blocks_does_not_change_the_sum() -> None:
+    codes, noise = batch_of(CRITIC, DOMAIN, 300)
+    parameters = parameters_of(CRITIC, DOMAIN)
+    sums = [
+        _clipped_sum.clipped_sum(CRITIC, DOMAIN, parameters, codes, noise, clip=1.0, block=block)
+        for block in (16, 128, 304)
+    ]
+    for other in sums[1:]:
+        assert np.abs(other - sums[0]).max() < 1e-4 * 2**GRID_BITS
+
+
+def test_memory_is_kept_without_an_answer() -> None:
+    assert _clipped_sum.keep_memory() is None

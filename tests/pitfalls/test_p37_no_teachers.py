@@ -20,6 +20,7 @@ from dpsynth.session import Plan, PrivateTable, Session, Step
 
 REVIEWED = {
     "DpSgd",
+    "ScoreHistogram",
     "ExponentialMechanism",
     "GaussianMechanism",
     "LaplaceMechanism",
