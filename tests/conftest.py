@@ -14,6 +14,9 @@ from dpsynth.ledger import Ledger
 from dpsynth.schema.columns import Boolean, Categorical, Datetime, Integer, Real
 from dpsynth.schema.schema import Schema
 
+# Test processes share the cores already: torch, which is imported later, would put two threads on each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # `make test` tries the same examples each time, so that it fails for a change and not by chance;
 # `make audit` explores: HYPOTHESIS_PROFILE=explore.
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)

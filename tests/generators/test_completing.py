@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from brief import brief
 
 from dpsynth.errors import ConfigurationError, DataError
 from dpsynth.generators.fitted import FittedModel
-from dpsynth.generators.registry import get, names
+from dpsynth.generators.registry import names
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.budget import Budget
 from dpsynth.release import fit_table
@@ -23,7 +24,7 @@ def fit(method: str) -> FittedModel:
         return fit_table(
             PEOPLE.frame,
             schema=PEOPLE.schema,
-            generator=get(method),
+            generator=brief(method),
             budget=Budget(epsilon=20.0, delta=1e-6),
             ledger=ledger,
             dataset="people",
@@ -41,7 +42,7 @@ def partial(fitted: FittedModel, share: float, rows: int = 300) -> pd.DataFrame:
     return frame.mask(np.random.default_rng(1).random(frame.shape) < share)
 
 
-@pytest.mark.parametrize("method", names())
+@pytest.mark.parametrize("method", sorted({*names()} - {"hybrid"}))  # it draws rows only
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_every_value_is_kept_and_every_gap_filled(method: str, share: float) -> None:
     fitted = fit(method)

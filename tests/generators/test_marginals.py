@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from brief import brief
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.marginals import MOST_ROWS, marginal_frame, values_of_codes
-from dpsynth.generators.registry import get, names
+from dpsynth.generators.registry import names
 from dpsynth.graphical.tree import TreeModel
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.budget import Budget
@@ -25,14 +26,14 @@ def fit(frame: pd.DataFrame, schema: Schema, method: str) -> FittedModel:
         return fit_table(
             frame,
             schema=schema,
-            generator=get(method),
+            generator=brief(method),
             budget=Budget(epsilon=5.0, delta=1e-6),
             ledger=ledger,
             dataset="people",
         )
 
 
-@pytest.mark.parametrize("method", names())
+@pytest.mark.parametrize("method", sorted({*names()} - {"hybrid"}))  # it draws rows only
 def test_a_marginal_of_any_columns_agrees_with_rows(frame: pd.DataFrame, schema: Schema, method: str) -> None:
     fitted = fit(frame, schema, method)
     table = fitted.marginal(["age", "colour", "member"])

@@ -28,7 +28,7 @@ SILENT = {
     tokenize.ENDMARKER,
 }
 ENCODER = PACKAGE / "schema" / "encode.py"
-BUDGET = 5050
+BUDGET = 5100
 """Most lines of code; blank lines, comments and docstrings do not count."""
 
 

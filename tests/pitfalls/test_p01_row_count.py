@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from brief import brief
 
 from dpsynth.generators import names
-from dpsynth.generators.registry import get
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.budget import Budget
 from dpsynth.release import fit_table
@@ -24,7 +24,7 @@ def test_the_default_sample_size_is_a_noisy_estimate(
     for _ in range(6):
         with Ledger.in_memory() as ledger:
             model = fit_table(
-                frame, schema=schema, generator=get(method), budget=BUDGET, ledger=ledger, dataset="d"
+                frame, schema=schema, generator=brief(method), budget=BUDGET, ledger=ledger, dataset="d"
             )
         sizes.append(len(model.sample(rng=0).frame))
     assert len(set(sizes)) > 1  # a constant here would be the count itself
@@ -39,7 +39,7 @@ def test_plan_and_parameters_do_not_know_it(method: str, frame: pd.DataFrame, sc
             session = Session.open(
                 PrivateTable.load(frame[:rows], schema), budget=BUDGET, ledger=ledger, dataset="d"
             )
-            session.run(get(method), rng=0)
+            session.run(brief(method), rng=0)
             digests.add(session.guarantee().plan_digest)
             sigmas = [m.sigmas for m in session.transcript.measurements]
     assert len(digests) == 1
