@@ -21,6 +21,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 _SHARES = np.r_[0.01, 0.02, np.linspace(0.05, 0.95, 19), 0.98, 0.99]
 _AT_ONCE = 8192
 _DOUBT = 2.0
+_DIGITS = 9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -70,9 +71,15 @@ class Rating:
 
 
 def score_edges(scores: FloatArray) -> tuple[float, ...]:
-    """Edges between intervals that hold about as many public rows each, and finer ones at both ends."""
-    found = np.unique(np.quantile(scores, _SHARES)) if len(scores) else np.zeros(1)
-    return tuple(float(edge) for edge in found)
+    """Edges between intervals that hold about as many public rows each, and finer ones at both ends.
+
+    Every edge lies halfway between two scores that occur: rounding never moves a row over it.
+    """
+    values = np.unique(np.round(scores, _DIGITS))
+    if len(values) < 2:
+        return (float(values[0]) + 1.0,) if len(values) else (0.0,)
+    places = np.searchsorted(values, np.quantile(scores, _SHARES), side="right").clip(1, len(values) - 1)
+    return tuple(float(edge) for edge in np.unique((values[places - 1] + values[places]) / 2))
 
 
 def score_ratios(

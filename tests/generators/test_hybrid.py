@@ -77,9 +77,9 @@ def exclusive(rows: int = 4000) -> dict[str, np.ndarray]:
 @pytest.fixture
 def planted(measurer: Build) -> HybridModel:
     schedule = Schedule(
-        rounds=2, steps=50, sampling_rate=0.1, learning_rate=0.03, averaging=0.9, thorough=False
+        rounds=2, steps=100, sampling_rate=0.1, learning_rate=0.02, averaging=0.9, thorough=False
     )
-    method = Hybrid(hidden=(16,), public_rows=2000, schedule=schedule)
+    method = Hybrid(hidden=(32,), public_rows=2000, schedule=schedule)
     return method.fit(measurer(exclusive(), schema=BITS, epsilon=100.0), rng=1)
 
 

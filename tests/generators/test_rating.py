@@ -62,7 +62,14 @@ def _places(scores: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:
 
 
 def test_edges_ascend_even_if_all_scores_are_equal() -> None:
-    assert score_edges(np.zeros(100)) == (0.0,)
+    assert score_edges(np.zeros(100)) == (1.0,)
     assert score_edges(np.zeros(0)) == (0.0,)
     edges = score_edges(np.random.default_rng(3).normal(size=1000))
     assert all(np.diff(edges) > 0)
+
+
+def test_edges_stay_away_from_scores_that_occur() -> None:
+    """Few cells have few scores, and both sides compute them in another order of operations."""
+    scores = np.repeat([-2.0, -1.0, 0.5, 0.5 + 1e-13, 3.0], 200)
+    edges = score_edges(scores)
+    assert edges == (-1.5, -0.25, 1.75)
