@@ -26,7 +26,7 @@ from dpsynth.mechanisms._keystream import KeyStream, random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
 from dpsynth.mechanisms.networks import NETWORKS, Network, Tensor, parameter_count
-from dpsynth.mechanisms.queries import check_columns
+from dpsynth.mechanisms.queries import check_names
 from dpsynth.privacy.composition import root_up, up
 from dpsynth.privacy.events import PoissonGaussianEvent
 
@@ -192,8 +192,7 @@ class DpSgd:
                 "Training on rows is priced for the relation add_remove only. Declare it for the unit, or "
                 "take a method that counts, for example `auto`."
             )
-        if self.columns:
-            check_columns(self.columns, domain)
+        check_names(self.columns, domain)
         if self.batch > _LARGEST_BATCH:
             raise ConfigurationError(
                 f"Expected a batch of at most {_LARGEST_BATCH} rows, got {self.batch:,.0f}: larger sums "

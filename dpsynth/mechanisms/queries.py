@@ -23,6 +23,7 @@ __all__ = [
     "MergedMarginal",
     "Total",
     "check_columns",
+    "check_names",
     "described",
     "marginal_sensitivity",
     "numbered_maps",
@@ -113,7 +114,7 @@ class MergedMarginal(Marginal):
 
     def check(self, domain: Domain) -> None:
         """Refuse columns that `domain` lacks, buckets for other codes, and tables beyond memory."""
-        _check_names(self.columns, domain)
+        check_names(self.columns, domain)
         _check_cells(self.columns, math.prod(self.shape))
         if tuple(map(len, self.groups)) != domain.shape(self.columns):
             raise ConfigurationError(
@@ -178,11 +179,12 @@ def marginal_sensitivity(unit: Unit) -> Sensitivity:
 
 def check_columns(columns: tuple[str, ...], domain: Domain) -> None:
     """Refuse columns that `domain` lacks, and tables with more than `CELLS_LIMIT` cells."""
-    _check_names(columns, domain)
+    check_names(columns, domain)
     _check_cells(columns, domain.cells(columns))
 
 
-def _check_names(columns: tuple[str, ...], domain: Domain) -> None:
+def check_names(columns: tuple[str, ...], domain: Domain) -> None:
+    """Refuse columns that `domain` lacks."""
     unknown = [name for name in columns if name not in domain.columns]
     if unknown:
         raise ConfigurationError(

@@ -19,7 +19,7 @@ from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms._outward import quotient_up
 from dpsynth.mechanisms.base import Json, Measurement
 from dpsynth.mechanisms.networks import SLOPE, Critic, parameter_count
-from dpsynth.mechanisms.queries import check_columns, marginal_sensitivity
+from dpsynth.mechanisms.queries import check_names, marginal_sensitivity
 from dpsynth.privacy.events import GaussianEvent
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class ScoreHistogram:
     def check(self, domain: Domain, unit: Unit) -> None:
         """Refuse what cannot run, before anything is spent; needs no data."""
         self.sigma(unit)
-        if self.columns:
-            check_columns(self.columns, domain)
+        check_names(self.columns, domain)
         if self.parameters.shape != (parameter_count(self.critic, domain.only(self.columns)),):
             raise ConfigurationError("Expected the parameters of a critic of this table.")
 

@@ -386,3 +386,9 @@ def test_only_the_columns_that_are_named_are_read() -> None:
     assert mechanism.run(table_of(20), Unit()).values[0].shape == (parameter_count(CRITIC, part),)
     with pytest.raises(ConfigurationError, match="modelled columns"):
         asked(CRITIC, part, columns=("c", "x")).check(DOMAIN, Unit())
+
+
+def test_the_columns_of_a_row_may_have_more_combinations_than_any_table() -> None:
+    wide = Domain(columns=tuple("abcdefgh"), sizes=(100,) * 8)
+    network = Critic(hidden=(2,))
+    asked(network, wide, columns=wide.columns).check(wide, Unit())
