@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from dpsynth import _validate
 from dpsynth.generators.adversary import Adversary
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.base import Plan, Rng, random_generator
 from dpsynth.generators.deep import DeepDesign, Portion, Schedule, as_table, design
 from dpsynth.generators.memory import DEFAULT_LIMIT
-from dpsynth.generators.pretraining import Pretraining, components, first_parameters, pretrained
+from dpsynth.generators.pretraining import Pretraining, first_parameters, mixture, pretrained, with_mixture
 from dpsynth.graphical.product_mixture import ProductMixture, require_width
 from dpsynth.mechanisms import Autoencoder, Critic, TrainingState
 from dpsynth.privacy.budget import Budget
@@ -80,7 +78,7 @@ class DPGAN:
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """The plan of the counts, then the rounds of the critic."""
-        return self._design(schema, budget).plan(self.name, schema)
+        return with_mixture(self._design(schema, budget).plan(self.name, schema), schema, self.points)
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> ProductMixture:
         """Count, pre-train, let critic and generator take turns, and ask the generator at fixed points."""
@@ -110,11 +108,7 @@ class DPGAN:
             state = TrainingState.after(measurer.measure(asked), state.steps + asked.steps)
             state = adversary.bounded(state, self.spectral_norm)
             adversary.move(state.average, self.generator_steps)
-        points = rows[generator.permutation(len(rows))[: self.points]]
-        tables = components(network, domain, adversary.average, points, generator)
-        weights = np.full(len(tables), 1 / len(tables))
-        model = ProductMixture(schema=schema, total=counts.total, weights=weights, tables=tables)
-        return model.calibrated({name: counts.marginal([name]) for name in domain.columns})
+        return mixture(counts, network, adversary.average, rows, self.points, generator)
 
     def _network(self) -> Autoencoder:
         return Autoencoder(hidden=self.hidden, latent=self.latent, prior_weight=0.5)

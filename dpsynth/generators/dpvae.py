@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
-
-import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.base import Plan, Rng, random_generator
 from dpsynth.generators.deep import DeepDesign, Portion, Schedule, as_table, design
 from dpsynth.generators.memory import DEFAULT_LIMIT
-from dpsynth.generators.pretraining import Pretraining, components, first_parameters, pretrained
+from dpsynth.generators.pretraining import Pretraining, first_parameters, mixture, pretrained, with_mixture
 from dpsynth.graphical.product_mixture import ProductMixture, require_width
 from dpsynth.mechanisms import Autoencoder, TrainingState
 from dpsynth.privacy.budget import Budget
@@ -20,8 +18,6 @@ from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 
 __all__ = ["DPVAE"]
-
-_BYTES_PER_CELL = 16  # the tables of the mixture before, while and after they are calibrated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,9 +64,7 @@ class DPVAE:
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """The plan of the counts, then the rounds of training."""
-        plan = self._design(schema, budget).plan(self.name, schema)
-        tables = _BYTES_PER_CELL * self.points * sum(schema.domain.sizes)
-        return replace(plan, memory_bytes=plan.memory_bytes + tables)
+        return with_mixture(self._design(schema, budget).plan(self.name, schema), schema, self.points)
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> ProductMixture:
         """Count, pre-train, train, and ask the decoder at fixed points."""
@@ -86,11 +80,7 @@ class DPVAE:
         )
         public = rows[:0] if self.cold else rows
         state = made.trained(measurer, TrainingState.fresh(start), counts.total, public)
-        points = rows[generator.permutation(len(rows))[: self.points]]
-        tables = components(network, domain, state.average, points, generator)
-        weights = np.full(len(tables), 1 / len(tables))
-        model = ProductMixture(schema=schema, total=counts.total, weights=weights, tables=tables)
-        return model.calibrated({name: counts.marginal([name]) for name in domain.columns})
+        return mixture(counts, network, state.average, rows, self.points, generator)
 
     def _network(self) -> Autoencoder:
         return Autoencoder(hidden=self.hidden, latent=self.latent, prior_weight=self.prior_weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,17 +11,32 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth._lazy import require
 from dpsynth.generators.deep import CodeTable
+from dpsynth.graphical.product_mixture import ProductMixture
 from dpsynth.mechanisms import Autoencoder, Layer, Network, parameter_count
 
 if TYPE_CHECKING:
+    from dpsynth.graphical.junction_model import JunctionModel
     from dpsynth.schema.layout import Domain
+    from dpsynth.schema.schema import Schema
+    from dpsynth.session.plan import Plan
 
-__all__ = ["Pretraining", "Weights", "components", "first_parameters", "numbered", "pretrained"]
+__all__ = [
+    "Parameters",
+    "Pretraining",
+    "Weights",
+    "components",
+    "first_parameters",
+    "mixture",
+    "numbered",
+    "pretrained",
+    "with_mixture",
+]
 
 Parameters = np.ndarray[Any, np.dtype[np.float32]]
 Tensor = Any
 
 _AT_ONCE = 4096
+_BYTES_PER_CELL = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,3 +148,25 @@ def components(
             parts.append(torch.cat(shares, 1).numpy())
     found: Parameters = np.concatenate(parts)
     return found
+
+
+def mixture(
+    counts: JunctionModel,
+    network: Autoencoder,
+    parameters: Parameters,
+    rows: CodeTable,
+    points: int,
+    rng: np.random.Generator,
+) -> ProductMixture:
+    """What the decoder says at latent points of some rows, each column calibrated to the counts."""
+    schema, chosen = counts.schema, rows[rng.permutation(len(rows))[:points]]
+    tables = components(network, schema.domain, parameters, chosen, rng)
+    weights = np.full(len(tables), 1 / len(tables))
+    model = ProductMixture(schema=schema, total=counts.total, weights=weights, tables=tables)
+    return model.calibrated({name: counts.marginal([name]) for name in schema.domain.columns})
+
+
+def with_mixture(plan: Plan, schema: Schema, points: int) -> Plan:
+    """The plan with the memory of a mixture's tables before, while and after they are calibrated."""
+    cells = points * sum(schema.domain.sizes)
+    return replace(plan, memory_bytes=plan.memory_bytes + _BYTES_PER_CELL * cells)
