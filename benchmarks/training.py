@@ -97,10 +97,11 @@ def main() -> None:
         return lambda: engine.clipped_sum(critic, domain, parameters, codes, noise, clip=1.0, **more)
 
     fused.keep_memory()
-
+    single, exact = (fused.Blocks.of(args.batch, single=one) for one in (True, False))
     seconds = {
         "plain PyTorch, step": median_of(stepping(codes, opacus=False), args.repeats),
-        "fused, sum": median_of(summed(fused, block=fused.block_for(args.batch)), args.repeats),
+        "fused, sum": median_of(summed(fused, blocks=single), args.repeats),
+        "exact, sum": median_of(summed(fused, blocks=exact), args.repeats),
         "fused, step": median_of(lambda: training.run(table, Unit()), args.repeats) / steps,
         "Opacus hooks, step": median_of(stepping(codes, opacus=True), max(args.repeats // 4, 2)),
         "reference engine (Opacus, exact), sum": median_of(summed(reference), 2),

@@ -12,6 +12,13 @@ rounding; 64-bit integers add the blocks. So the sum does not depend on the orde
 the norm of what a row adds is known exactly. A row whose gradient on the grid is longer than `longest`, or is
 not finite (pitfall P30), adds nothing.
 
+*Single precision.* The first blocks of a batch, a public number of them, may be added in single precision
+instead, which takes half the time. A matrix product over 32 rows, and the sum of c of these, leave each entry
+off by at most gamma_(32 + c) of the sum of its terms' sizes, in whatever order they are added (Higham, 2002,
+section 3.1). So the norm of the error of all entries is at most gamma_(32 + c) of the sum of the rows' norms,
+which is at most the number of rows, in clips: `round_off`, for both of two neighbours. It is charged. 64-bit
+integers add the blocks.
+
 *Blocks of one shape.* Up to the grid, a row's gradient is computed in single precision. A row more in a batch
 moves others to other places, where a library might round their products differently, by parts in 10^7. All
 blocks have the same number of rows, and the last one is filled up with rows that add nothing. With widths
@@ -24,12 +31,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dpsynth._lazy import require
+from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms.base import IntArray
 from dpsynth.mechanisms.networks import Layer, Network, Tensor
 
@@ -40,11 +49,12 @@ __all__ = [
     "DRIFT",
     "GRID_BITS",
     "MOST_ROWS",
+    "Blocks",
     "Recorded",
-    "block_for",
     "clipped_sum",
     "keep_memory",
     "longest",
+    "require_precision",
     "views",
 ]
 
@@ -54,10 +64,44 @@ DRIFT = 2.0**-6
 GRID_BITS = 44
 _BITS = GRID_BITS // 2
 MOST_ROWS = 480
-"""Of a block: sums of so many products of 44 bits stay below 2^53."""
+"""At once in doubles: sums of so many products of 44 bits stay below 2^53."""
+_CHUNK = 32
+_BLOCK_ROWS = 1120
+_SINGLE_ROWS = 4096
+"""Of a batch in single precision at most: what is charged grows with them."""
 _DENSE_CODES = 2048
 _KEPT_BYTES = 30 * 2**20
 _ROUND_OFF = 1e-4  # of norms in single precision, relative; what exceeds it is left out, not let through
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blocks:
+    """How a batch is divided: public numbers.
+
+    Attributes:
+        rows: Of a block, a multiple of 32.
+        single: How many of the first blocks are added in single precision.
+    """
+
+    rows: int = 15 * _CHUNK
+    single: int = 0
+
+    @classmethod
+    def of(cls, batch: float, *, single: bool) -> Blocks:
+        """Few blocks for a batch of about `batch` rows, the last one nearly full."""
+        expected = batch + 2 * math.sqrt(batch)
+        blocks = math.ceil(expected / _BLOCK_ROWS)
+        rows = _CHUNK * math.ceil(expected / blocks / _CHUNK)
+        return cls(rows=rows, single=min(blocks, _SINGLE_ROWS // rows) if single else 0)
+
+    def round_off(self) -> float:
+        """By how much the sums of two neighbours may differ from exact ones together, in clips.
+
+        One hundredth more than the bound covers norms beyond one clip by `_ROUND_OFF`, and what is cut off
+        when a sum becomes a whole number.
+        """
+        terms = (_CHUNK + self.rows // _CHUNK) * 2.0**-24
+        return 1.01 * 2 * self.rows * self.single * terms / (1 - terms)
 
 
 def longest(layers: Sequence[Layer]) -> float:
@@ -117,7 +161,7 @@ def clipped_sum(
     *,
     clip: float,
     public: bool = False,
-    block: int = MOST_ROWS,
+    blocks: Blocks = Blocks(),
 ) -> IntArray:
     """The sum over rows of their gradients, each clipped to norm `clip`, in steps of clip 2^-44.
 
@@ -129,28 +173,24 @@ def clipped_sum(
         noise: One row each, for the losses.
         clip: Largest norm.
         public: Whether the rows are public ones.
-        block: Rows that are computed together: a public number, at most `MOST_ROWS`.
+        blocks: How rows are divided.
     """
     torch = require("torch", extra="deep")
     layers, losses = network.layers(domain), network.public_losses if public else network.losses
-    filling = -len(codes) % block
+    filling = -len(codes) % blocks.rows
     codes = torch.cat([codes, codes.new_tensor(_first_codes(domain)).expand(filling, -1)])
     noise = torch.cat([noise, noise.new_zeros((filling, noise.shape[1]))])
-    there = torch.arange(len(codes)) < len(codes) - filling
+    there = torch.arange(len(codes), device=codes.device) < len(codes) - filling
     bound = longest(layers) * (1 - _ROUND_OFF)
-    total = np.zeros(sum(layer.size for layer in layers), np.int64)
-    for start in range(0, len(codes), block):
-        part = slice(start, start + block)
+    total = torch.zeros(len(parameters), dtype=torch.int64, device=parameters.device)
+    for index, start in enumerate(range(0, len(codes), blocks.rows)):
+        part = slice(start, start + blocks.rows)
         recorded = Recorded(layers, parameters)
         found = losses(recorded, domain, codes[part], noise[part])
-        _add(total, recorded, found, there[part], clip=clip, bound=bound)
-    return total
-
-
-def block_for(batch: float) -> int:
-    """Rows of a block where a batch has about `batch`: few blocks, the last one nearly full."""
-    rows = batch + 2 * math.sqrt(batch)
-    return 16 * math.ceil(rows / math.ceil(rows / MOST_ROWS) / 16)
+        single = index < blocks.single
+        _add(views(layers, total), recorded, found, there[part], clip=clip, bound=bound, single=single)
+    summed: IntArray = total.cpu().numpy()
+    return summed
 
 
 @lru_cache(maxsize=1)
@@ -163,15 +203,39 @@ def keep_memory() -> None:
     np.zeros(_KEPT_BYTES, np.uint8)
 
 
+def require_precision(device: Tensor) -> None:
+    """Refuse settings of torch that round what single precision holds, before anything is added.
+
+    Raises:
+        ConfigurationError: Says which settings.
+    """
+    torch = require("torch", extra="deep")
+    number = 2.0**11 + 1  # eleven bits after the first; tensor cores and bfloat16 keep ten and seven
+    factor = torch.zeros((8, _CHUNK, 256), device=device)
+    factor[:, :3] = number
+    if not bool((torch.bmm(factor.transpose(1, 2), factor) == 3 * number**2).all()):
+        raise ConfigurationError(
+            "Training needs products in full single precision. Call torch.set_float32_matmul_precision("
+            "'highest') and leave autocast, or take engine='exact'."
+        )
+
+
 def _first_codes(domain: Domain) -> list[int]:
     """The first code of each column, numbered over all columns."""
     return [int(offset) for offset in np.cumsum([0, *domain.sizes[:-1]])]
 
 
 def _add(
-    total: IntArray, recorded: Recorded, losses: Tensor, there: Tensor, *, clip: float, bound: float
+    totals: dict[str, Tensor],
+    recorded: Recorded,
+    losses: Tensor,
+    there: Tensor,
+    *,
+    clip: float,
+    bound: float,
+    single: bool,
 ) -> None:
-    """Add the clipped gradients of the rows that are `there` to `total`."""
+    """Add the clipped gradients of the rows that are `there`."""
     torch = require("torch", extra="deep")
     slopes = torch.autograd.grad(losses.sum(), [output for _, _, output in recorded.seen])
     seen = [(layer, inputs, slope) for (layer, inputs, _), slope in zip(recorded.seen, slopes, strict=True)]
@@ -184,17 +248,12 @@ def _add(
         seen = [(layer, _without(inputs, finite), _without(slope, finite)) for layer, inputs, slope in seen]
         sizes = [torch.where(finite, size, 1.0) for size in sizes]
     scales = torch.where(there & finite, (clip / norms).clamp(max=1.0) / clip, 0.0)
-    factors = [_on_grid(*one, size, scales) for one, size in zip(seen, sizes, strict=True)]
-    exact = norm(torch.stack([length for *_, length in factors]), dim=0)
-    too_long = exact > bound
-    start = 0
-    for (layer, _, _), (left, right, ones, _) in zip(seen, factors, strict=True):
-        product = torch.empty((layer.inputs + 1, layer.outputs), dtype=torch.float64)
-        kept = (_without(right, ~too_long) if bool(too_long.any()) else right).double()
-        _products(layer, left, kept, out=product[:-1])
-        torch.mv(kept.T, ones.double(), out=product[-1])
-        total[start : start + layer.size] += product.to(torch.int64).numpy().ravel()
-        start += layer.size
+    factors = [_factors(*one, size, scales, single=single) for one, size in zip(seen, sizes, strict=True)]
+    too_long = norm(torch.stack([length for *_, length in factors]), dim=0) > bound
+    kept = ~too_long if bool(too_long.any()) else None
+    summed = _single_products if single else _exact_products
+    for (layer, _, _), (left, right, _) in zip(seen, factors, strict=True):
+        totals[layer.name] += summed(layer, left, right if kept is None else _without(right, kept))
 
 
 def _without(values: Tensor, kept: Tensor) -> Tensor:
@@ -207,35 +266,54 @@ def _length(layer: Layer, inputs: Tensor) -> Tensor:
     """The norm of (a, 1) for each row; an embedding has a one for each column."""
     torch = require("torch", extra="deep")
     if layer.embedding:
-        return torch.full((len(inputs),), math.sqrt(inputs.shape[1] + 1))
+        return torch.full((len(inputs),), math.sqrt(inputs.shape[1] + 1), device=inputs.device)
     return torch.linalg.vector_norm(inputs, dim=1).square_().add_(1.0).sqrt_()
 
 
-def _on_grid(
-    layer: Layer, inputs: Tensor, slope: Tensor, size: Tensor, scales: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Both factors of each row's gradient as whole numbers, the entry for the bias, the norm of the product.
+def _factors(
+    layer: Layer, inputs: Tensor, slope: Tensor, size: Tensor, scales: Tensor, *, single: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Both factors of each row's gradient, the first with an entry for the bias, and their product's norm.
 
-    An embedding's first factor is a vector of ones and zeros, so the second carries all of the steps.
+    On the grid both are whole numbers. In single precision, and for an embedding, whose first factor is a
+    vector of ones and zeros, given by the places of the ones, the second factor carries all of the steps.
     """
     torch = require("torch", extra="deep")
     norm = torch.linalg.vector_norm
-    if layer.embedding:  # single precision holds no fractions beyond 2^24
-        right = (slope * (scales * 2.0**GRID_BITS)[:, None]).round_()
-        return inputs, right, torch.ones_like(scales), norm(right, dim=1) * math.sqrt(inputs.shape[1] + 1)
+    if single or layer.embedding:  # single precision holds no fractions beyond 2^24
+        right = slope * (scales * 2.0**GRID_BITS)[:, None]
+        return inputs, right if single else right.round_(), norm(right, dim=1) * size
     steps = 2.0**_BITS / size
-    left, ones = (inputs * steps[:, None]).round_(), steps.round()
+    left = torch.cat([inputs * steps[:, None], steps[:, None]], 1).round_()
     right = (slope * (scales * size * 2.0**_BITS)[:, None]).round_()
-    return left, right, ones, (norm(left, dim=1).square() + ones.square()).sqrt_() * norm(right, dim=1)
+    return left, right, norm(left, dim=1) * norm(right, dim=1)
 
 
-def _products(layer: Layer, left: Tensor, right: Tensor, *, out: Tensor) -> None:
-    """The sum of the rows' outer products into `out`; every entry is a whole number below 2^53."""
+def _exact_products(layer: Layer, left: Tensor, right: Tensor) -> Tensor:
+    """The sum of the rows' outer products; every entry is a whole number below 2^53."""
     torch = require("torch", extra="deep")
-    if not layer.embedding:
-        torch.mm(left.double().T, right, out=out)
-    elif layer.inputs <= _DENSE_CODES:
-        chosen = torch.zeros((len(left), layer.inputs), dtype=torch.float64).scatter_(1, left, 1.0)
-        torch.mm(chosen.T, right, out=out)
-    else:
-        out.zero_().index_add_(0, left.reshape(-1), right.repeat_interleave(left.shape[1], 0))
+    if layer.embedding:
+        left = torch.nn.functional.pad(left, (0, 1), value=layer.inputs)
+        if layer.inputs > _DENSE_CODES:
+            found = torch.zeros((layer.inputs + 1, layer.outputs), dtype=torch.float64, device=left.device)
+            right = right.double().repeat_interleave(left.shape[1], 0)
+            return found.index_add_(0, left.reshape(-1), right).to(torch.int64)
+        left = _ones(layer.inputs + 1, left, right)
+    parts = zip(left.split(MOST_ROWS), right.split(MOST_ROWS), strict=True)
+    return sum(torch.mm(one.double().T, other.double()).to(torch.int64) for one, other in parts)
+
+
+def _single_products(layer: Layer, left: Tensor, right: Tensor) -> Tensor:
+    """The same in single precision, up to `Blocks.round_off`."""
+    torch = require("torch", extra="deep")
+    if layer.embedding and layer.inputs > _DENSE_CODES:
+        return _exact_products(layer, left, right)
+    dense = _ones(layer.inputs, left, right) if layer.embedding else left
+    one, other = (part.view(-1, _CHUNK, part.shape[1]) for part in (dense, right))
+    found = torch.bmm(one.transpose(1, 2), other).sum(0)
+    return torch.cat([found, other.sum(1).sum(0, keepdim=True)]).to(torch.int64)
+
+
+def _ones(number: int, places: Tensor, like: Tensor) -> Tensor:
+    """For each row so many zeros, with ones at its `places`."""
+    return like.new_zeros((len(places), number)).scatter_(1, places, 1.0)

@@ -21,7 +21,15 @@ from dpsynth import _validate
 from dpsynth._lazy import require
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import _opacus_sum
-from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, block_for, clipped_sum, keep_memory, longest
+from dpsynth.mechanisms._clipped_sum import (
+    DRIFT,
+    GRID_BITS,
+    Blocks,
+    clipped_sum,
+    keep_memory,
+    longest,
+    require_precision,
+)
 from dpsynth.mechanisms._keystream import KeyStream, random_words
 from dpsynth.mechanisms._noise import check_scale, rounded_gaussian
 from dpsynth.mechanisms.base import IntArray, Json, Measurement
@@ -43,7 +51,7 @@ _WORD = 2**32
 _BETAS = (0.9, 0.99)
 _TINY = 1e-12
 _LARGEST_BATCH = 2**18
-_ENGINES = ("fused", "opacus")
+_ENGINES = ("fused", "exact", "opacus")
 _TURN = 2 ** (64 - _SHIFT)  # sums of 64 bits are known up to multiples of it, on the coarser grid
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
@@ -104,8 +112,9 @@ class DpSgd:
         public_batch: So many of them in each step, in turns.
         public_weight: Weight of their mean gradient.
         columns: What a row of the network has, by name; all modelled columns if there are none.
-        engine: Who computes the clipped sums, on the same grid and within the same bound: "fused" in one
-            backward pass, or "opacus", the slow reference that forms the gradient of each row.
+        engine: Who computes the clipped sums: "fused" in one backward pass, the first 4,096 rows of a batch
+            in single precision, whose error is charged; "exact" the same in whole numbers throughout; or
+            "opacus", the slow reference that forms the gradient of each row.
 
     Privacy: unit as given to `run`; neighbours differ by adding or removing one, with at most k rows. Rows
         join a batch independently, with the probability at which k rows have none in it with probability
@@ -176,17 +185,22 @@ class DpSgd:
             "arrays": self.digest,
         }
 
+    def blocks(self) -> Blocks:
+        """How a batch is divided."""
+        return Blocks.of(self.batch, single=self.engine == "fused")
+
     def sigma(self, domain: Domain, unit: Unit) -> float:
         """The sigma of the noise on each sum, in steps of clip 2^-28, rounded up; needs no data."""
         layers = self.network.layers(domain.only(self.columns))
         rounding = root_up(Fraction(sum(layer.size for layer in layers)))
         clipped = Fraction(longest(layers)) / 2**_SHIFT * unit.contributions
-        moved = clipped + Fraction(DRIFT) * 2**_COARSE_BITS + Fraction(rounding)
+        inexact = Fraction(DRIFT) + Fraction(self.blocks().round_off())
+        moved = clipped + inexact * 2**_COARSE_BITS + Fraction(rounding)
         return check_scale(up(Fraction(self.noise_multiplier) * moved))
 
     def check(self, domain: Domain, unit: Unit) -> None:
         """Refuse what cannot run, before anything is spent; needs no data."""
-        require("torch" if self.engine == "fused" else "opacus", extra="deep")
+        require("opacus" if self.engine == "opacus" else "torch", extra="deep")
         if unit.relation != "add_remove":
             raise ConfigurationError(
                 "Training on rows is priced for the relation add_remove only. Declare it for the unit, or "
@@ -270,7 +284,11 @@ class _Training:
         self._codes = np.stack(columns, axis=1) + self._offsets.astype(np.int32)
         self._public = asked.public + self._offsets
         self._stream = _own_stream()
-        state = [torch.tensor(array) for array in asked.start.arrays()]
+        # A graphics processor where there is one. The noise, and what hides rows, stays with the system's.
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if asked.blocks().single:
+            require_precision(self._device)
+        state = [torch.tensor(array, device=self._device) for array in asked.start.arrays()]
         self._parameters, self._average, self._first, self._second = state
 
     def finished(self) -> tuple[FloatArray, ...]:
@@ -286,7 +304,7 @@ class _Training:
                 noised = _wrapped(self._exact(chosen) + noise.result())
                 self._move(self._gradient(noised, step), self._asked.start.steps + step + 1)
         state = (self._parameters, self._average, self._first, self._second)
-        return tuple(tensor.numpy() for tensor in state)
+        return tuple(tensor.cpu().numpy() for tensor in state)
 
     def _batch(self) -> Any:
         """The rows of a fresh Poisson batch."""
@@ -299,14 +317,15 @@ class _Training:
         return (total + (1 << _SHIFT - 1)) >> _SHIFT
 
     def _sum(self, codes: IntArray, *, public: bool) -> IntArray:
-        torch, asked = require("torch", extra="deep"), self._asked
+        torch, asked, device = require("torch", extra="deep"), self._asked, self._device
         shape = (len(codes), asked.network.noise_size)
         noise = _normal(self._stream, math.prod(shape)).reshape(shape)
-        order = (asked.network, self._domain, self._parameters)
-        rows = (torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(noise))
+        rows = [torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(noise)]
         if asked.engine == "opacus":
+            order = (asked.network, self._domain, self._parameters.cpu())
             return _opacus_sum.clipped_sum(*order, *rows, clip=asked.clip, public=public)
-        return clipped_sum(*order, *rows, clip=asked.clip, public=public, block=block_for(asked.batch))
+        order, rows = (asked.network, self._domain, self._parameters), [part.to(device) for part in rows]
+        return clipped_sum(*order, *rows, clip=asked.clip, public=public, blocks=asked.blocks())
 
     def _gradient(self, noised: IntArray, step: int) -> Tensor:
         """The noised mean gradient, and that of public rows."""
@@ -317,7 +336,7 @@ class _Training:
             turn = (asked.start.steps + step) * size + np.arange(size)
             total = self._sum(self._public[turn % len(self._public)], public=True)
             gradient = gradient + total * (asked.clip * 2.0**-GRID_BITS * asked.public_weight / size)
-        return torch.from_numpy(gradient.astype(np.float32))
+        return torch.from_numpy(gradient.astype(np.float32)).to(self._device)
 
     def _move(self, gradient: Tensor, step: int) -> None:
         """One step of Adam, and of the average."""

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,14 +21,19 @@ from mechanisms.deep import (
     parameters_of,
 )
 
+from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import Autoencoder, Critic, Layer, _clipped_sum
-from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, clipped_sum, longest, views
+from dpsynth.mechanisms._clipped_sum import DRIFT, GRID_BITS, Blocks, clipped_sum, longest, views
 from dpsynth.mechanisms._opacus_sum import clipped_sum as reference
 from dpsynth.schema.layout import Domain
 
 BOTH = pytest.mark.parametrize("network", [CRITIC, AUTOENCODER], ids=["critic", "autoencoder"])
-ENGINES = pytest.mark.parametrize("engine", [clipped_sum, reference], ids=["fused", "opacus"])
-BLOCK = _clipped_sum.MOST_ROWS
+SINGLE = Blocks(rows=320, single=100)
+single = partial(clipped_sum, blocks=SINGLE)
+ENGINES = pytest.mark.parametrize(
+    "engine", [single, clipped_sum, reference], ids=["fused", "exact", "opacus"]
+)
+BLOCK = Blocks().rows
 
 
 def domain_of(sizes: list[int]) -> Domain:
@@ -58,7 +65,7 @@ def test_the_sum_is_that_of_single_backward_passes(
     parameters = parameters_of(network, domain, seed=seed, size=size)
     batch = batch_of(network, domain, rows, seed=seed)
     expected = clipped(gradients_of(network, domain, parameters, *batch, public=public), clip).sum(0)
-    for engine in (clipped_sum, reference):
+    for engine in (single, clipped_sum, reference):
         found = engine(network, domain, parameters, *batch, clip=clip, public=public)
         assert found.dtype == np.int64
         # Relative to the gradients of rows, which may cancel in the sum.
@@ -72,10 +79,11 @@ def test_the_sum_is_that_of_single_backward_passes(
 def test_both_engines_agree_for_whole_and_broken_blocks(network, rows: int) -> None:
     parameters = parameters_of(network, DOMAIN)
     batch = batch_of(network, DOMAIN, rows)
-    fused, slow = (
-        engine(network, DOMAIN, parameters, *batch, clip=0.5) for engine in (clipped_sum, reference)
+    fused, exact, slow = (
+        engine(network, DOMAIN, parameters, *batch, clip=0.5) for engine in (single, clipped_sum, reference)
     )
     assert np.linalg.norm(fused - slow) <= 1e-5 * np.linalg.norm(slow)
+    assert np.linalg.norm(exact - slow) <= 1e-5 * np.linalg.norm(slow)
     expected = clipped(gradients_of(network, DOMAIN, parameters, *batch), 0.5).sum(0)
     assert np.linalg.norm(fused * 0.5 * STEP - expected) <= 1e-5 * np.linalg.norm(expected)
 
@@ -179,7 +187,8 @@ def test_a_row_drifts_less_than_is_charged_for_widths_of_any_kind(engine, networ
     whole, *others = placed(engine, network, DOMAIN, rows)
     for other in others:
         drift = np.linalg.norm((other - whole).astype(np.float64)) * STEP
-        assert drift <= DRIFT * rows / 10_000 / (1 if engine is clipped_sum else 10**6)
+        own = SINGLE.round_off() if engine is single else 0.0
+        assert drift <= own + DRIFT * rows / 10_000 / (10**6 if engine is reference else 1)
 
 
 @EVEN
@@ -201,9 +210,10 @@ def test_the_sum_of_a_part_and_the_rest_is_the_sum(network, data: st.DataObject)
 def test_wide_and_dense_embeddings_agree_to_the_last_bit(network, monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = parameters_of(network, DOMAIN)
     batch = batch_of(network, DOMAIN, 200)
-    dense = clipped_sum(network, DOMAIN, parameters, *batch, clip=1.0)
+    dense, short = (engine(network, DOMAIN, parameters, *batch, clip=1.0) for engine in (clipped_sum, single))
     monkeypatch.setattr(_clipped_sum, "_DENSE_CODES", 3)
     np.testing.assert_array_equal(clipped_sum(network, DOMAIN, parameters, *batch, clip=1.0), dense)
+    np.testing.assert_allclose(single(network, DOMAIN, parameters, *batch, clip=1.0), short, atol=1e-5 / STEP)
 
 
 def test_a_wide_embedding_is_that_of_single_backward_passes() -> None:
@@ -211,7 +221,7 @@ def test_a_wide_embedding_is_that_of_single_backward_passes() -> None:
     parameters = parameters_of(network, domain)
     batch = batch_of(network, domain, 20)
     expected = clipped(gradients_of(network, domain, parameters, *batch), 1.0).sum(0)
-    for engine in (clipped_sum, reference):
+    for engine in (single, clipped_sum, reference):
         found = engine(network, domain, parameters, *batch, clip=1.0) * STEP
         assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
 
@@ -261,23 +271,86 @@ def test_views_cover_the_vector_once() -> None:
 
 
 @pytest.mark.parametrize("batch", [1.0, 100.0, 479.0, 1024.0, 1950.0, 2.0**18])
-def test_blocks_are_few_nearly_full_and_never_too_large_for_exact_sums(batch: float) -> None:
-    block = _clipped_sum.block_for(batch)
-    assert block % 16 == 0
-    assert block <= BLOCK
-    assert BLOCK * longest((Layer(name="wide", inputs=10_000, outputs=10_000),)) < 2**53
+def test_blocks_are_few_nearly_full_and_in_single_precision_up_to_a_number_of_rows(batch: float) -> None:
+    blocks = Blocks.of(batch, single=True)
+    assert blocks.rows % 32 == 0
     rows = batch + 2 * math.sqrt(batch)
-    blocks = math.ceil(rows / block)
-    assert blocks <= math.ceil(rows / BLOCK) + 1
-    assert blocks * block - rows < 16 * blocks + 16
+    assert math.ceil(rows / blocks.rows) <= math.ceil(rows / 1120)
+    assert blocks.rows * math.ceil(rows / blocks.rows) - rows < 32 * math.ceil(rows / blocks.rows)
+    assert blocks.single * blocks.rows <= 4096
+    assert blocks.single * blocks.rows >= min(batch, 4096 - blocks.rows)
+    assert Blocks.of(batch, single=False) == Blocks(rows=blocks.rows, single=0)
+
+
+def test_sums_of_doubles_are_never_too_large_to_be_exact() -> None:
+    wide = longest((Layer(name="wide", inputs=10_000, outputs=10_000),))
+    assert _clipped_sum.MOST_ROWS * wide < 2**53
+
+
+def test_what_single_precision_may_lose_is_that_of_the_theorem() -> None:
+    u = 2.0**-24
+    terms = (32 + 10) * u
+    assert SINGLE.round_off() == pytest.approx(1.01 * 2 * 32_000 * terms / (1 - terms), rel=1e-12)
+    assert Blocks().round_off() == 0.0
+    assert Blocks.of(1024, single=True).round_off() < 0.009
+
+
+@BOTH
+@pytest.mark.parametrize("size", [0.5, 30.0])
+def test_single_precision_loses_less_than_is_charged(network, size: float) -> None:
+    parameters = parameters_of(network, DOMAIN, size=size)
+    batch = batch_of(network, DOMAIN, 1100)
+    blocks = Blocks.of(1024, single=True)
+    assert blocks.rows >= 1056
+    found, exact = (
+        clipped_sum(network, DOMAIN, parameters, *batch, clip=1e-2, blocks=one)
+        for one in (blocks, replace(blocks, single=0))
+    )
+    # The grid of whole numbers itself is off by parts in 2^23 of each row.
+    allowed = blocks.round_off() / 2 + 1100 * 2.0**-22
+    assert 0 < np.linalg.norm((found - exact).astype(float)) * STEP < allowed
+    # What a processor for short numbers would give.
+    short = torch.from_numpy(exact).double().mul(STEP).bfloat16().double().numpy()
+    assert np.linalg.norm(short - exact * STEP) > allowed
+
+
+def test_blocks_after_the_first_are_exact() -> None:
+    parameters = parameters_of(CRITIC, DOMAIN)
+    codes, noise = batch_of(CRITIC, DOMAIN, 96)
+    rest = slice(64, None)
+    sums = [
+        clipped_sum(CRITIC, DOMAIN, parameters, codes[part], noise[part], clip=1.0, blocks=blocks)
+        for part, blocks in (
+            (slice(None), Blocks(rows=32, single=2)),
+            (slice(64), Blocks(rows=32, single=2)),
+            (rest, Blocks(rows=32)),
+        )
+    ]
+    np.testing.assert_array_equal(sums[0], sums[1] + sums[2])
+    other = clipped_sum(
+        CRITIC, DOMAIN, parameters, codes[rest], noise[rest], clip=1.0, blocks=Blocks(rows=32, single=1)
+    )
+    assert (other != sums[2]).any()
+
+
+def test_settings_that_shorten_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    _clipped_sum.require_precision("cpu")
+    product = torch.bmm
+
+    def short(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return product(left.bfloat16(), right.bfloat16()).float()
+
+    monkeypatch.setattr(torch, "bmm", short)
+    with pytest.raises(ConfigurationError, match="single precision"):
+        _clipped_sum.require_precision("cpu")
 
 
 def test_the_size_of_blocks_does_not_change_the_sum() -> None:
-    codes, noise = batch_of(CRITIC, DOMAIN, 300)
+    codes, noise = batch_of(CRITIC, DOMAIN, 1300)
     parameters = parameters_of(CRITIC, DOMAIN)
     sums = [
-        _clipped_sum.clipped_sum(CRITIC, DOMAIN, parameters, codes, noise, clip=1.0, block=block)
-        for block in (16, 128, 304)
+        clipped_sum(CRITIC, DOMAIN, parameters, codes, noise, clip=1.0, blocks=Blocks(rows=rows))
+        for rows in (32, 128, 320, 1120)
     ]
     for other in sums[1:]:
         assert np.abs(other - sums[0]).max() < 1e-4 * 2**GRID_BITS

@@ -25,7 +25,7 @@ from mechanisms.deep import (
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import Autoencoder, Critic, DpSgd, TrainingState, dp_sgd, parameter_count
-from dpsynth.mechanisms._clipped_sum import DRIFT, clipped_sum, longest
+from dpsynth.mechanisms._clipped_sum import DRIFT, Blocks, clipped_sum, longest
 from dpsynth.mechanisms.dp_sgd import row_sampling_threshold
 from dpsynth.privacy.events import PoissonGaussianEvent
 from dpsynth.privacy.unit import Unit
@@ -151,14 +151,20 @@ def test_descriptions_tell_apart_what_differs() -> None:
 
 
 @pytest.mark.parametrize(("unit", "rows"), [(Unit(), 1), (OF_THREE, 3)])
-def test_sigma_covers_all_rows_of_a_unit_the_drift_and_the_rounding(unit: Unit, rows: int) -> None:
-    sigma = asked(noise_multiplier=1.25).sigma(DOMAIN, unit)
+@pytest.mark.parametrize("engine", ["fused", "exact", "opacus"])
+def test_sigma_covers_all_rows_of_a_unit_the_drift_and_the_rounding(
+    engine: str, unit: Unit, rows: int
+) -> None:
+    mechanism = asked(noise_multiplier=1.25, engine=engine)
+    sigma = mechanism.sigma(DOMAIN, unit)
     bound = longest(CRITIC.layers(DOMAIN))
-    exact = Fraction(5, 4) * (rows * Fraction(bound) / 2**16 + Fraction(DRIFT) * 2**28)
+    lost = Blocks.of(50.0, single=True).round_off() if engine == "fused" else 0.0
+    assert (lost > 0) == (engine == "fused")
+    exact = Fraction(5, 4) * (rows * Fraction(bound) / 2**16 + Fraction(DRIFT + lost) * 2**28)
     by_hand = float(exact) + 1.25 * math.sqrt(56)
     assert sigma == pytest.approx(by_hand, rel=1e-14)
     assert sigma >= 1.25 * rows * 2.0**28
-    assert sigma == pytest.approx(1.25 * 2**28 * (rows + 1 / 64), rel=5e-4)
+    assert sigma == pytest.approx(1.25 * 2**28 * (rows + 1 / 64), rel=1e-3)
 
 
 @pytest.mark.parametrize("contributions", [1, 2, 3, 10])
