@@ -4,7 +4,8 @@
 
 A critic 120-256-256-1 over 13 columns with 120 codes together. *sum*: clipped sum of the gradients of one
 batch; *step*: a whole step with noise and Adam, for `DpSgd` on Poisson batches of that size on average.
-"plain" and "Opacus" read a dense one-hot, which is made beforehand. Medians.
+"plain" and "Opacus" read a dense one-hot, which is made beforehand. Medians. All but the reference run on a
+graphics processor where there is one.
 """
 
 from __future__ import annotations
@@ -31,15 +32,19 @@ from dpsynth.schema.layout import Domain
 
 SIZES = (10,) * 8 + (8,) * 5
 ROWS = 40_000
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HIDDEN = (256, 256)
 
 
 def median_of(action: Callable[[], Any], repeats: int) -> float:
+    settle = torch.cuda.synchronize if DEVICE == "cuda" else int  # nothing to wait for
     action()
     seconds = []
     for _ in range(repeats):
+        settle()
         start = time.perf_counter()
         action()
+        settle()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
@@ -49,14 +54,14 @@ def stepping(codes: torch.Tensor, *, opacus: bool) -> Callable[[], None]:
     layers: list[torch.nn.Module] = []
     for inputs, outputs in itertools.pairwise((sum(SIZES), *HIDDEN, 1)):
         layers += [torch.nn.Linear(inputs, outputs), torch.nn.LeakyReLU(0.1)]
-    network: Any = torch.nn.Sequential(*layers[:-1])
+    network: Any = torch.nn.Sequential(*layers[:-1]).to(DEVICE)
     optimiser: Any = torch.optim.Adam(network.parameters())
     if opacus:
         network = GradSampleModule(network)
         optimiser = DPOptimizer(
             optimiser, noise_multiplier=1.0, max_grad_norm=1.0, expected_batch_size=len(codes)
         )
-    dense = torch.zeros(len(codes), sum(SIZES)).scatter_(1, codes, 1.0)
+    dense = torch.zeros(len(codes), sum(SIZES)).scatter_(1, codes.cpu(), 1.0).to(DEVICE)
 
     def step() -> None:
         optimiser.zero_grad()
@@ -93,18 +98,19 @@ def main() -> None:
     )
     table = EncodedTable(domain, columns, rows=ROWS)
 
-    def summed(engine: Any, **more: Any) -> Callable[[], Any]:
-        return lambda: engine.clipped_sum(critic, domain, parameters, codes, noise, clip=1.0, **more)
+    def summed(engine: Any, device: str, **more: Any) -> Callable[[], Any]:
+        rows = [part.to(device) for part in (parameters, codes, noise)]
+        return lambda: engine.clipped_sum(critic, domain, *rows, clip=1.0, **more)
 
     fused.keep_memory()
     single, exact = (fused.Blocks.of(args.batch, single=one) for one in (True, False))
     seconds = {
         "plain PyTorch, step": median_of(stepping(codes, opacus=False), args.repeats),
-        "fused, sum": median_of(summed(fused, blocks=single), args.repeats),
-        "exact, sum": median_of(summed(fused, blocks=exact), args.repeats),
+        "fused, sum": median_of(summed(fused, DEVICE, blocks=single), args.repeats),
+        "exact, sum": median_of(summed(fused, DEVICE, blocks=exact), args.repeats),
         "fused, step": median_of(lambda: training.run(table, Unit()), args.repeats) / steps,
         "Opacus hooks, step": median_of(stepping(codes, opacus=True), max(args.repeats // 4, 2)),
-        "reference engine (Opacus, exact), sum": median_of(summed(reference), 2),
+        "reference engine (Opacus, exact), sum": median_of(summed(reference, "cpu"), 2),
     }
     print("| what | rows/s | to plain PyTorch | to Opacus hooks |\n|---|---:|---:|---:|")
     for what, each in seconds.items():
