@@ -60,3 +60,8 @@ def plan(
     for what, value in made.expected_error.items():
         console.print(f"Expected {what}: {value:,.4g}", highlight=False)
     console.print(f"Memory of the model and its largest tables: at most {made.memory_bytes / 2**20:,.1f} MB.")
+    if made.seconds:
+        console.print(
+            f"Training 100,000 rows takes about {max(made.seconds / 60, 1):,.0f} min on two processor cores.",
+            highlight=False,
+        )

@@ -26,12 +26,26 @@ from dpsynth.privacy.events import Event, GaussianEvent, PoissonGaussianEvent
 from dpsynth.schema.schema import Schema
 from dpsynth.session.measurer import Measurer
 
-__all__ = ["CodeTable", "DeepDesign", "Portion", "Schedule", "as_columns", "as_table", "design"]
+__all__ = [
+    "CodeTable",
+    "DeepDesign",
+    "Portion",
+    "Schedule",
+    "as_columns",
+    "as_table",
+    "design",
+    "training_seconds",
+]
 
 CodeTable = np.ndarray[Any, np.dtype[np.int64]]
 
 _BYTES_PER_PARAMETER = 40  # parameters, state, gradients, noise
+_PUBLIC_BATCH = 1024
 _LEAST_BATCH, _LARGEST_BATCH = 16.0, 2.0**18  # what `DpSgd` takes: refused after the counts, all were lost
+_NOMINAL_ROWS = 100_000  # of the forecast of time: see `Plan.seconds`
+_PRODUCTS_A_SECOND = (
+    5e9  # a row passes each parameter, and its gradient; measured on two cores, within a factor of 2
+)
 _MOST_GAIN = 4.0  # of privacy loss distributions over Rényi orders, in scale
 _HALVINGS = 9
 _SMALL_SCALE = 1e-3
@@ -116,10 +130,15 @@ class DeepDesign:
                 "noise of the mean of all summed gradients (clips)": noise,
             },
             memory_bytes=counts.memory_bytes + _BYTES_PER_PARAMETER * parameters,
+            seconds=self.schedule.rounds * event.steps * self._step_seconds(parameters),
             thorough=self.thorough,
         )
 
-    def round(self, state: TrainingState, total: float, public: CodeTable, *, per_step: int = 1024) -> DpSgd:
+    def _step_seconds(self, parameters: int) -> float:
+        public = _PUBLIC_BATCH if self.schedule.public_weight else 0
+        return training_seconds(parameters, self.event.sampling_rate * _NOMINAL_ROWS + public)
+
+    def round(self, state: TrainingState, total: float, public: CodeTable) -> DpSgd:
         """The next round of training."""
         schedule, event = self.schedule, self.event
         return DpSgd(
@@ -130,7 +149,7 @@ class DeepDesign:
             noise_multiplier=event.noise_multiplier,
             batch=min(max(event.sampling_rate * total, _LEAST_BATCH), _LARGEST_BATCH),
             public=public,
-            public_batch=per_step,
+            public_batch=_PUBLIC_BATCH,
             public_weight=schedule.public_weight,
             clip=schedule.clip,
             learning_rate=schedule.learning_rate,
@@ -146,6 +165,11 @@ class DeepDesign:
             asked = self.round(state, total, public)
             state = TrainingState.after(measurer.measure(asked), state.steps + asked.steps)
         return state
+
+
+def training_seconds(parameters: int, rows: float) -> float:
+    """Rough time of gradients of so many rows."""
+    return parameters * rows / _PRODUCTS_A_SECOND
 
 
 class Portion:

@@ -10,7 +10,13 @@ from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.base import Plan, Rng, random_generator
 from dpsynth.generators.deep import DeepDesign, Portion, Schedule, as_table, design
 from dpsynth.generators.memory import DEFAULT_LIMIT
-from dpsynth.generators.pretraining import Pretraining, first_parameters, mixture, pretrained, with_mixture
+from dpsynth.generators.pretraining import (
+    Pretraining,
+    first_parameters,
+    mixture,
+    pretrained,
+    with_pretraining,
+)
 from dpsynth.graphical.product_mixture import ProductMixture, require_width
 from dpsynth.mechanisms import Autoencoder, TrainingState
 from dpsynth.privacy.budget import Budget
@@ -64,7 +70,8 @@ class DPVAE:
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """The plan of the counts, then the rounds of training."""
-        return with_mixture(self._design(schema, budget).plan(self.name, schema), schema, self.points)
+        plan = self._design(schema, budget).plan(self.name, schema)
+        return with_pretraining(plan, schema, self._network(), self.pretraining, self.points)
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> ProductMixture:
         """Count, pre-train, train, and ask the decoder at fixed points."""

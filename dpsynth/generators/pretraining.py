@@ -10,7 +10,7 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth._lazy import require
-from dpsynth.generators.deep import CodeTable
+from dpsynth.generators.deep import CodeTable, training_seconds
 from dpsynth.graphical.product_mixture import ProductMixture
 from dpsynth.mechanisms import Autoencoder, Layer, Network, parameter_count
 
@@ -29,7 +29,7 @@ __all__ = [
     "mixture",
     "numbered",
     "pretrained",
-    "with_mixture",
+    "with_pretraining",
 ]
 
 Parameters = np.ndarray[Any, np.dtype[np.float32]]
@@ -166,7 +166,13 @@ def mixture(
     return model.calibrated({name: counts.marginal([name]) for name in schema.domain.columns})
 
 
-def with_mixture(plan: Plan, schema: Schema, points: int) -> Plan:
-    """The plan with the memory of a mixture's tables before, while and after they are calibrated."""
-    cells = points * sum(schema.domain.sizes)
-    return replace(plan, memory_bytes=plan.memory_bytes + _BYTES_PER_CELL * cells)
+def with_pretraining(
+    plan: Plan, schema: Schema, network: Network, settings: Pretraining, points: int
+) -> Plan:
+    """The plan with the time of pre-training, and the memory of a mixture's tables while it is made."""
+    cells, rows = points * sum(schema.domain.sizes), settings.rows * settings.epochs
+    return replace(
+        plan,
+        memory_bytes=plan.memory_bytes + _BYTES_PER_CELL * cells,
+        seconds=plan.seconds + training_seconds(parameter_count(network, schema.domain), rows),
+    )

@@ -33,6 +33,8 @@ class Plan:
             a filter over the whole, and the whole is what the run costs (pitfall P16).
         expected_error: Public forecasts, for example the expected noise of a marginal in rows.
         memory_bytes: Upper bound on the size of the model and its largest tables.
+        seconds: Rough time that training takes for 100,000 rows on two processor cores; 0 where nothing is
+            trained. The number of rows is private, so a plan cannot say more.
         thorough: Whether the plan counts on the price of privacy loss distributions (extra `pld`), which
             takes seconds. For fixed plans only.
     """
@@ -42,6 +44,7 @@ class Plan:
     adaptive: bool = False
     expected_error: Mapping[str, float] = field(default_factory=dict)
     memory_bytes: int = 0
+    seconds: float = 0.0
     thorough: bool = False
 
     @property

@@ -87,6 +87,15 @@ def test_plan_and_check_open_no_data(folder: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "Price: epsilon" in said
     assert "complete and declared" in said
+    assert "two processor cores" not in said  # nothing to train
+
+
+def test_the_plan_of_a_deep_method_says_how_long_training_takes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("plan", "--schema", "people.schema.json", "--method", "hybrid", "--delta", "1e-6")
+    assert dpsynth(folder, *arguments) == 0
+    assert "Training 100,000 rows takes about 1 min on two processor cores." in capsys.readouterr().out
 
 
 def test_a_draft_is_marked_and_taints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

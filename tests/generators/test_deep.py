@@ -84,6 +84,21 @@ def test_the_plan_says_what_training_does() -> None:
     error = plan.expected_error["noise of the mean of all summed gradients (clips)"]
     assert error == pytest.approx(found.event.noise_multiplier / math.sqrt(6))
     assert set(counts.expected_error) < set(plan.expected_error)
+    rows = 2 * 3 * (0.2 * 100_000 + 1024)
+    assert plan.seconds == pytest.approx(
+        deep.training_seconds(parameter_count(CRITIC, SCHEMA.domain), rows), rel=1e-9
+    )
+
+
+def test_the_plan_knows_the_time_of_pretraining() -> None:
+    short, long = (
+        DPVAE(schedule=BRIEF, pretraining=Pretraining(rows=1000, epochs=epochs)).plan(SCHEMA, BUDGET).seconds
+        for epochs in (1, 5)
+    )
+    network = DPVAE()._network()
+    assert long - short == pytest.approx(
+        deep.training_seconds(parameter_count(network, SCHEMA.domain), 4000), rel=1e-9
+    )
 
 
 @METHODS
