@@ -1,0 +1,211 @@
+"""What an evaluation found: a number that never comes without its yardsticks and its class of disclosure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from dpsynth import _validate
+from dpsynth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "CONFIDENTIAL",
+    "FAMILIES",
+    "PUBLIC",
+    "Better",
+    "Disclosure",
+    "Evaluation",
+    "Family",
+    "Part",
+    "Result",
+    "worst",
+]
+
+Family = Literal["fidelity", "utility", "privacy", "bias"]
+Better = Literal["lower", "higher", "neither"]
+FAMILIES: tuple[Family, ...] = ("fidelity", "utility", "privacy", "bias")
+_VERSION = "dpsynth-evaluation/1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disclosure:
+    """Who may see a number.
+
+    Attributes:
+        kind: `public` is computed without private data, or from synthetic rows alone; `dp` was released with
+            noise that the ledger has; `confidential` is a plain function of private rows.
+        epsilon: What a `dp` number cost.
+        delta: Likewise.
+    """
+
+    kind: Literal["public", "dp", "confidential"]
+    epsilon: float = 0.0
+    delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        _validate.one_of("kind", self.kind, ("public", "dp", "confidential"))
+        if (self.kind == "dp") != (self.epsilon > 0):
+            raise ConfigurationError("Expected a positive epsilon for numbers with noise, and for no others.")
+
+    def __str__(self) -> str:
+        if self.kind == "dp":
+            return f"DP(epsilon = {self.epsilon:.4g}, delta = {self.delta:.3g})"
+        return self.kind.upper()
+
+
+PUBLIC = Disclosure(kind="public")
+CONFIDENTIAL = Disclosure(kind="confidential")
+
+
+def worst(several: Iterable[Disclosure]) -> Disclosure:
+    """The class of something that was computed from all of these: the worst; prices of noise add up."""
+    found = tuple(several)
+    if CONFIDENTIAL in found:
+        return CONFIDENTIAL
+    paid = [one for one in found if one.kind == "dp"]
+    if not paid:
+        return PUBLIC
+    return Disclosure(
+        kind="dp", epsilon=sum(one.epsilon for one in paid), delta=sum(one.delta for one in paid)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """The same number for one column, a pair, or a group."""
+
+    label: tuple[str, ...]
+    value: float
+    ceiling: float | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One metric.
+
+    Attributes:
+        name: Short and stable, for programs.
+        family: Which question it helps to answer.
+        title: For people.
+        value: Of the synthetic table; NaN if it is not defined for these tables, `note` says why.
+        ceiling: What a second real sample of the same size gets; None where there is no such thing.
+        floor: What independent columns get: each right by itself, and nothing else.
+        interval: 95 % confidence, where it is known.
+        better: Which values are good.
+        rows: On how many rows it rests.
+        seed: Of what is drawn.
+        disclosure: Who may see it.
+        note: What the number means, in a sentence.
+        parts: The same for columns, pairs or groups, worst first.
+    """
+
+    name: str
+    family: Family
+    title: str
+    value: float
+    ceiling: float | None = None
+    floor: float | None = None
+    interval: tuple[float, float] | None = None
+    better: Better = "lower"
+    rows: int = 0
+    seed: int | None = None
+    disclosure: Disclosure = CONFIDENTIAL
+    note: str = ""
+    parts: tuple[Part, ...] = ()
+
+    def __post_init__(self) -> None:
+        _validate.one_of("family", self.family, FAMILIES)
+        _validate.one_of("better", self.better, ("lower", "higher", "neither"))
+
+    @property
+    def achieved(self) -> float | None:
+        """The share of the way from the floor to the ceiling; None where there is no way to go."""
+        if self.ceiling is None or self.floor is None or math.isclose(self.ceiling, self.floor):
+            return None
+        return (self.value - self.floor) / (self.ceiling - self.floor)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; what is not finite becomes null."""
+        found: dict[str, Any] = _finite(asdict(self))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """All results of one synthetic table.
+
+    Attributes:
+        title: Of the table.
+        facts: Sizes, seeds and the guarantee, for the head of a report.
+        results: In the order in which they are shown.
+    """
+
+    title: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    results: tuple[Result, ...]
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """The worst class of all results."""
+        return worst(result.disclosure for result in self.results)
+
+    def __getitem__(self, name: str) -> Result:
+        for result in self.results:
+            if result.name == name:
+                return result
+        known = ", ".join(result.name for result in self.results)
+        raise KeyError(f"No result {name!r}; there are: {known}.")
+
+    def family(self, family: Family) -> tuple[Result, ...]:
+        """The results of one family."""
+        return tuple(result for result in self.results if result.family == family)
+
+    def publishable(self) -> Evaluation:
+        """The results that are not confidential."""
+        kept = tuple(result for result in self.results if result.disclosure.kind != "confidential")
+        return Evaluation(title=self.title, facts=self.facts, results=kept)
+
+    def to_json(self) -> str:
+        """Versioned JSON; the same results give the same bytes."""
+        body = {
+            "version": _VERSION,
+            "title": self.title,
+            "disclosure": asdict(self.disclosure),
+            "facts": _finite(dict(self.facts)),
+            "results": [result.to_json() for result in self.results],
+        }
+        return json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line for each result, without parts."""
+        import pandas as pd
+
+        names = ("family", "name", "value", "floor", "ceiling", "better", "rows", "note")
+        lines = [
+            {**{name: getattr(result, name) for name in names}, "disclosure": str(result.disclosure)}
+            for result in self.results
+        ]
+        return pd.DataFrame(lines, columns=[*names, "disclosure"])
+
+    def _repr_html_(self) -> str:
+        head = f"<p><b>{self.disclosure}</b></p>"
+        table: str = self.to_frame().to_html(index=False, float_format="{:.4f}".format, na_rep="")
+        return head + table
+
+
+def _finite(value: Any) -> Any:
+    """JSON values without NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
