@@ -69,9 +69,14 @@ def progress_bar() -> Iterator[Callable[[Step], None]]:
         task = bar.add_task("reading", total=None)
 
         def show(step: Step) -> None:
-            bar.update(task, description=step.label, completed=step.done, total=step.steps)
+            bar.update(task, description=described(step), completed=step.done, total=step.steps)
 
         yield show
+
+
+def described(step: Step) -> str:
+    """What was measured, and what the run has cost so far."""
+    return f"{step.label}, epsilon so far {step.epsilon:.3g} of {step.reserved:.3g}"
 
 
 def show_spending(guarantee: Guarantee) -> None:

@@ -51,6 +51,12 @@ def run(
     target: Target = None,
     memory: Memory = None,
     seed: Seed = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", help="File that keeps the answers so far: the same command continues the run."
+        ),
+    ] = None,
 ) -> None:
     """Write a synthetic table that carries its guarantee."""
     run_to_folder(
@@ -68,6 +74,7 @@ def run(
         target=target,
         memory=memory,
         seed=seed,
+        checkpoint=checkpoint,
     )
 
 
@@ -88,6 +95,7 @@ def run_to_folder(
     memory: int | None = None,
     seed: int | None = None,
     cap: tuple[float, float] | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
     """What `run` and `demo` share. Everything that can fail without the data fails before spending."""
     from dpsynth import _validate
@@ -105,6 +113,8 @@ def run_to_folder(
     why = explanation(generator, known, budget)
     if why:
         console.print(why + "\n", markup=False, highlight=False)
+    if checkpoint is not None and checkpoint.exists():
+        console.print(f"Continuing the run of {checkpoint}.\n", markup=False, highlight=False)
     folder = ReleaseFolder(out)
     try:
         with Ledger.open(ledger) as opened, progress_bar() as progress:
@@ -120,6 +130,7 @@ def run_to_folder(
                 cells=cells,
                 rng=seed,
                 progress=progress,
+                checkpoint=checkpoint,
             )
             table = model.sample(rows, rng=seed)
         folder.write(table, title=dataset)

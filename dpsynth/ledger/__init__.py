@@ -15,7 +15,7 @@ from __future__ import annotations
 from dpsynth.ledger.amounts import Amount, Cap, Spend
 from dpsynth.ledger.chain import Entry, Head
 from dpsynth.ledger.statement import AccountStatement, CapChange, StatementLine, Verification
-from dpsynth.ledger.store import Account, Ledger, Receipt, Reservation
+from dpsynth.ledger.store import Account, Ledger, Receipt, Reservation, Standing
 
 __all__ = [
     "Account",
@@ -29,6 +29,7 @@ __all__ = [
     "Receipt",
     "Reservation",
     "Spend",
+    "Standing",
     "StatementLine",
     "Verification",
 ]

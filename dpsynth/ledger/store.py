@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, LedgerCorruptError, LedgerError
@@ -37,6 +37,7 @@ class Account:
 
 
 Receipt = Head
+Event: TypeAlias = "Mapping[str, Any]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +48,15 @@ class Reservation(Head):
     def id(self) -> str:
         """What draws, commit and release refer to."""
         return self.digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """A reservation as it stands: what was drawn under it so far, and whether its run is complete."""
+
+    reservation: Reservation
+    events: tuple[Event, ...] = ()
+    committed: bool = False
 
 
 class Ledger:
@@ -168,14 +178,58 @@ class Ledger:
         Raises:
             BudgetExceededError: The account has no room. Nothing was recorded.
         """
-        named = {"method": _text("method", method), "plan": _text("plan_digest", plan_digest), "label": label}
+        words = {"method": method, "plan_digest": plan_digest, "label": label}
         with self._writing() as state:
-            head = self._append(state, "reserve", account=account.id, spend=spend.units(), **named)
-            return Reservation(seq=head.seq, digest=head.digest)
+            return self._reserve(state, account, spend, **words)
 
-    def draw(self, reservation: Reservation, event: Mapping[str, Any]) -> Receipt:
-        """Record that `event` is about to be drawn. Draw the noise after this has returned, not before."""
+    def reserve_once(
+        self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str
+    ) -> Standing:
+        """`reserve`, unless the run of this label is reserved already: then how it stands, at no price.
+
+        Raises:
+            BudgetExceededError: The account has no room. Nothing was recorded.
+            LedgerError: The run of this label was released, or has another account, price, method or plan.
+        """
+        words = {"method": method, "plan_digest": plan_digest, "label": _text("label", label)}
         with self._writing() as state:
+            identity = next((name for name, run in state.runs.items() if run.label == label), None)
+            if identity is None:
+                return Standing(reservation=self._reserve(state, account, spend, **words))
+            run, wanted = state.runs[identity], (account.id, spend.units(), method, plan_digest)
+            if (run.account.id, run.spend, run.method, run.plan) != wanted or run.status == "released":
+                raise LedgerError(
+                    "This run was released, or reserved for another account, price, method or plan. "
+                    "Continue it as it was reserved, or start a new run."
+                )
+            contents = (entry.content for entry in self._database.entries(run.seq))
+            return Standing(
+                reservation=Reservation(seq=run.seq, digest=identity),
+                events=tuple(
+                    content["event"]
+                    for content in contents
+                    if content["kind"] == "draw" and content["reservation"] == identity
+                ),
+                committed=run.status == "committed",
+            )
+
+    def draw(self, reservation: Reservation, event: Event, *, position: int | None = None) -> Receipt:
+        """Record that `event` is about to be drawn. Draw the noise after this has returned, not before.
+
+        Args:
+            reservation: That of the run.
+            event: What is drawn.
+            position: How many draws the run must have had: of two processes that continue it, one is refused.
+
+        Raises:
+            LedgerError: The run is closed, or has had another number of draws.
+        """
+        with self._writing() as state:
+            if position not in (None, state.open_run(reservation.id).draws):
+                raise LedgerError(
+                    "This run does not stand where it was left: another process continues it, or a draw "
+                    "failed. Let the other process finish, or start a new run."
+                )
             return self._append(state, "draw", reservation=reservation.id, event=dict(event))
 
     def commit(self, reservation: Reservation) -> Receipt:
@@ -255,6 +309,13 @@ class Ledger:
                 state = self._synced(database)
                 yield state
             self._state = state
+
+    def _reserve(
+        self, state: State, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str
+    ) -> Reservation:
+        named = {"method": _text("method", method), "plan": _text("plan_digest", plan_digest), "label": label}
+        head = self._append(state, "reserve", account=account.id, spend=spend.units(), **named)
+        return Reservation(seq=head.seq, digest=head.digest)
 
     def _append(self, state: State, kind: str, **content: Any) -> Receipt:
         entry = link(state.head, body(kind, **content))

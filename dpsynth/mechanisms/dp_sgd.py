@@ -227,7 +227,13 @@ class DpSgd:
     def run(self, table: EncodedTable, unit: Unit) -> Measurement:
         """Train. Called by a session only, after the price is reserved."""
         self.check(table.domain, unit)
-        values = _Training(self, table, unit).finished()
+        return self._measured(_Training(self, table, unit).finished())
+
+    def without_answer(self) -> Measurement:
+        """What stands for a round whose answer was lost: no update. Public; needs no data."""
+        return self._measured(tuple(array.copy() for array in self.start.arrays()))
+
+    def _measured(self, values: tuple[FloatArray, ...]) -> Measurement:
         for value in values:
             value.setflags(write=False)
         return Measurement(

@@ -38,6 +38,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
     cells: Collection[str] = (),
     rng: Rng = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> FittedModel:
     """Load, check, reserve, measure and fit.
 
@@ -53,16 +54,19 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
         cells: Numeric columns whose cells are bought as well.
         rng: Seed of the post-processing.
         progress: Called after each paid step.
+        checkpoint: File from which a run that was interrupted is continued, see `Session.run`.
 
     Returns:
         The fitted model with its guarantee and the transcript of its run. It holds no data.
     """
+    if discover and checkpoint is not None:
+        raise ConfigurationError("A run with discovery keeps no checkpoint: leave one of the two out.")
     generator = with_constraints(generator, schema)
     table = PrivateTable.load(source, schema)
     session = Session.open(table, budget=budget, ledger=ledger, dataset=dataset, cap=cap)
     if discover:
         session.discover(share=discover, cells=cells)
-    model = session.run(generator, rng=rng, progress=progress)
+    model = session.run(generator, rng=rng, progress=progress, checkpoint=checkpoint)
     return FittedModel(model=model, guarantee=session.guarantee(), transcript=session.transcript)
 
 
@@ -80,6 +84,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
     discover: float = 0.0,
     rng: Rng = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> SyntheticTable:
     """Turn a private table into a synthetic one that carries its guarantee.
 
@@ -97,6 +102,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
         discover: Share of the budget that buys what the schema leaves open.
         rng: Seed of the post-processing. Noise takes no seed.
         progress: Called after each paid step.
+        checkpoint: File that keeps the answers so far: the same call continues a run that was interrupted.
 
     Returns:
         The table, its guarantee and its model.
@@ -122,6 +128,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
             discover=discover,
             rng=rng,
             progress=progress,
+            checkpoint=checkpoint,
         )
     finally:
         if opened is not ledger:

@@ -6,8 +6,9 @@ from dpsynth.session._vault import PrivateTable
 from dpsynth.session.guarantee import Guarantee, LedgerPosition
 from dpsynth.session.measurer import Measurer
 from dpsynth.session.plan import Plan, Step
+from dpsynth.session.progress import Progress
 from dpsynth.session.reading import Source
-from dpsynth.session.session import Progress, Session
+from dpsynth.session.session import Session
 from dpsynth.session.transcript import Replay, Transcript
 
 __all__ = [

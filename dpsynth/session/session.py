@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dpsynth import _validate
@@ -21,8 +21,10 @@ from dpsynth.privacy.calibrate import rho_of
 from dpsynth.privacy.events import Event, ZCDPEvent
 from dpsynth.session._spending import Spending
 from dpsynth.session._vault import PrivateTable, content_of
+from dpsynth.session.checkpoint import Checkpoint, seed_of
 from dpsynth.session.discover import discover, needs_categories, plan_discovery
 from dpsynth.session.guarantee import Guarantee, LedgerPosition
+from dpsynth.session.progress import Progress
 from dpsynth.session.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from dpsynth.session.measurer import Measurer
     from dpsynth.session.plan import Plan
 
-__all__ = ["Progress", "Session"]
+__all__ = ["Session"]
 
 FittedT_co = TypeVar("FittedT_co", covariant=True)
 
@@ -46,21 +48,6 @@ class Fits(Protocol[FittedT_co]):
     def fit(self, measurer: Measurer, *, rng: Any = None) -> FittedT_co:
         """Measure and return a model."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far a run is. Holds nothing that the guarantee does not cover.
-
-    Attributes:
-        label: What was measured last.
-        done: Paid steps that are finished.
-        steps: Paid steps in all.
-    """
-
-    label: str
-    done: int
-    steps: int
 
 
 class _Door:
@@ -171,6 +158,7 @@ class Session:
         *,
         rng: object = None,
         progress: Callable[[Progress], None] | None = None,
+        checkpoint: str | Path | None = None,
     ) -> FittedT_co:
         """Commit the generator's plan, then fit it on measurements. Once for each session.
 
@@ -178,13 +166,18 @@ class Session:
             generator: The configured method.
             rng: Seed or generator of the post-processing; noise takes no seed.
             progress: Called after each paid step.
+            checkpoint: File that keeps the answers so far. If it holds the record of this run, the run is
+                continued: nothing is reserved or drawn a second time, and a round of training whose answer
+                was lost counts as one without an update. `rng` is a seed or none then.
 
         Returns:
             What the generator returns: a model that holds no data.
 
         Raises:
             DataError: Parts of the schema are still unknown.
-            ConfigurationError: The schema has constraints and the generator does not hold them.
+            ConfigurationError: The schema has constraints and the generator does not hold them, or the
+                checkpoint is of another run.
+            PrivacyError: The run of the checkpoint cannot be continued. Its price stays spent.
             BudgetExceededError: The plan or the ledger has no room; nothing was drawn.
 
         Privacy: unit, sensitivities and events are those of the plan's mechanisms; the price of all of
@@ -205,20 +198,28 @@ class Session:
         events = (*(m.event for m in self._spending.measurements), *plan.events)
         self._adaptive = plan.adaptive or self._bought > 0
         cost = self._price(events, adaptive=self._adaptive, thorough=plan.thorough)
+        record = None if checkpoint is None else self._record(Path(checkpoint), rng)
         self._plan = plan
         self._commit(plan)
         if not self._spending.started:
-            self._reserve(cost, method=plan.method, plan_digest=plan.digest())
+            self._reserve(cost, method=plan.method, plan_digest=plan.digest(), record=record)
         table = content_of(self._table).table(self._schema.modelled)
 
         def measure(mechanism: Mechanism) -> Measurement:
             measurement = self._spending.draw(mechanism, table)
             if progress is not None:
-                done = len(self._spending.measurements)
-                progress(Progress(label=self._spending.labels[-1], done=done, steps=self._spending.steps))
+                progress(
+                    Progress.after(
+                        [m.event for m in self._spending.measurements],
+                        self._spending.labels[-1],
+                        steps=self._spending.steps,
+                        whole=cost,
+                        adaptive=self._adaptive,
+                    )
+                )
             return measurement
 
-        model = generator.fit(_Door(self._schema, self._granted, measure), rng=rng)
+        model = generator.fit(_Door(self._schema, self._granted, measure), rng=record.seed if record else rng)
         self._spending.finish()
         head = self._ledger.head()
         self._position = LedgerPosition(sequence=head.seq, digest=head.digest)
@@ -283,12 +284,24 @@ class Session:
             )
         return cost
 
-    def _reserve(self, cost: Price, *, method: str, plan_digest: str) -> None:
+    def _reserve(
+        self, cost: Price, *, method: str, plan_digest: str, record: Checkpoint | None = None
+    ) -> None:
         # What was committed is what the run costs, even if it stops early: where it stops may depend
         # on the data.
         self._cost = cost
         spend = Spend(epsilon=cost.epsilon, delta=cost.delta, rho=cost.rho)
-        self._spending.reserve(spend, method=method, plan_digest=plan_digest)
+        self._spending.reserve(spend, method=method, plan_digest=plan_digest, record=record)
+
+    def _record(self, path: Path, rng: object) -> Checkpoint:
+        if self._adaptive or self._spending.started:
+            raise ConfigurationError(
+                "A run with discovery, or whose method chooses noise levels from earlier answers, cannot be "
+                "continued: leave the checkpoint out."
+            )
+        empty = Transcript(schema=self._schema, budget=self._granted, measurements=(), tainted=False)
+        made = Checkpoint(path=path, ledger=self._ledger.identity, transcript=empty, seed=seed_of(rng))
+        return made.begun(seeded=rng is not None)
 
     def _finished(self) -> tuple[Plan, LedgerPosition, Price]:
         if self._plan is None or self._position is None or self._cost is None:

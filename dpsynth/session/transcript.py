@@ -7,9 +7,12 @@ equality proves that every dependence of the model on the data passed through a 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dpsynth._archive import read_archive, write_archive
 from dpsynth.errors import ReplayError, StorageError
@@ -39,8 +42,24 @@ class Transcript:
     measurements: tuple[Measurement, ...]
     tainted: bool
 
-    def save(self, path: str | Path) -> None:
-        """Write the transcript as a zip of JSON and arrays (no pickle)."""
+    def answer(self, position: int, mechanism: Mechanism) -> Measurement:
+        """The recorded answer number `position`, counted from 0, to `mechanism`.
+
+        Raises:
+            ReplayError: The recorded run asked something else here, or nothing.
+        """
+        if position >= len(self.measurements):
+            raise ReplayError("The recorded run measured nothing more. Was another configuration fitted?")
+        recorded = self.measurements[position]
+        if not same_mechanism(recorded.mechanism, mechanism.describe()):
+            raise ReplayError(
+                f"Measurement {position + 1} of the recorded run asked something else. It needs the same "
+                "generator, configuration and seed, and where something is trained the same machine."
+            )
+        return recorded
+
+    def to_archive(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+        """JSON values and arrays: everything that `from_archive` needs."""
         header = {
             "schema": self.schema.to_json(),
             "budget": {"epsilon": self.budget.epsilon, "delta": self.budget.delta, "rho": self.budget.rho},
@@ -58,16 +77,17 @@ class Transcript:
         arrays = {
             f"{i}.{j}": value for i, m in enumerate(self.measurements) for j, value in enumerate(m.values)
         }
-        write_archive(path, kind=_KIND, header=header, arrays=arrays)
+        return header, arrays
 
     @classmethod
-    def load(cls, path: str | Path) -> Transcript:
-        """Read a transcript back.
+    def from_archive(
+        cls, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
+    ) -> Transcript:
+        """What `to_archive` gave.
 
         Raises:
-            StorageError: The file is no transcript of a known version, or it is damaged.
+            StorageError: A field is missing.
         """
-        header, arrays = read_archive(path, kind=_KIND)
         try:
             measurements = tuple(
                 Measurement(
@@ -86,6 +106,20 @@ class Transcript:
             )
         except (KeyError, TypeError) as error:
             raise StorageError("The transcript lacks a field that this version needs.") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the transcript as a zip of JSON and arrays (no pickle)."""
+        header, arrays = self.to_archive()
+        write_archive(path, kind=_KIND, header=header, arrays=arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Transcript:
+        """Read a transcript back.
+
+        Raises:
+            StorageError: The file is no transcript of a known version, or it is damaged.
+        """
+        return cls.from_archive(*read_archive(path, kind=_KIND))
 
 
 def same_mechanism(left: Any, right: Any) -> bool:
@@ -120,14 +154,7 @@ class Replay:
         Raises:
             ReplayError: The recorded run asked something else here, or nothing.
         """
-        if self._next >= len(self._transcript.measurements):
-            raise ReplayError("The recorded run measured nothing more. Was another configuration fitted?")
-        recorded = self._transcript.measurements[self._next]
-        if not same_mechanism(recorded.mechanism, mechanism.describe()):
-            raise ReplayError(
-                f"Measurement {self._next + 1} of the recorded run asked something else. "
-                "Replay needs the same generator, configuration and seed."
-            )
+        recorded = self._transcript.answer(self._next, mechanism)
         self._next += 1
         return recorded
 

@@ -15,8 +15,10 @@ import pandas as pd
 import pytest
 
 from dpsynth.cli import app as application
+from dpsynth.cli.console import described
 from dpsynth.ledger import Cap, Ledger
 from dpsynth.schema.schema import Schema
+from dpsynth.session import Progress
 
 
 @pytest.fixture
@@ -268,3 +270,43 @@ def test_the_installed_script(folder: Path) -> None:
     assert done.returncode == 1
     assert "none.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_same_command_continues_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--method", "mst", "--checkpoint", "run.checkpoint", "--ledger", "ledger.db", "--rows", "20")
+    draw, calls = Ledger.draw, [0]
+
+    def interrupted(self: Ledger, *arguments: Any, **more: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 4:
+            raise KeyboardInterrupt
+        return draw(self, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "draw", interrupted)
+        assert run(folder, *options) != 0
+    assert not (folder / "out").exists()
+    capsys.readouterr()
+    assert run(folder, *options) == 0
+    said = capsys.readouterr().out
+    assert "Continuing the run of run.checkpoint" in said
+    assert run(folder, *options, out="again") == 0  # finished: the same model, at no price
+    for name in ("out", "again"):
+        assert len(pd.read_csv(folder / name / "synthetic.csv")) == 20
+    first, second = (json.loads((folder / n / "guarantee.json").read_text()) for n in ("out", "again"))
+    assert first == second
+    with Ledger.open(folder / "ledger.db", create=False) as ledger:
+        (account,) = ledger.statement("people")
+        assert [line.status for line in account.runs] == ["committed"]
+    assert run(folder, *options, "--epsilon", "2", out="other") == 1
+    assert "differs in budget" in capsys.readouterr().err.replace("\n", " ")
+    assert run(folder, *options, "--discover", "0.2", out="other") == 1
+    assert run(folder, "--method", "aim", "--checkpoint", "aim.checkpoint", out="other") == 1
+    assert not (folder / "other").exists()
+
+
+def test_the_bar_says_what_the_run_has_cost() -> None:
+    step = Progress(label="training", done=1, steps=4, epsilon=0.4123, reserved=1.0)
+    assert described(step) == "training, epsilon so far 0.412 of 1"

@@ -99,3 +99,24 @@ def test_a_release_folder_appears_whole_or_not_at_all(
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         ReleaseFolder(tmp_path / "file" / "out")
+
+
+def test_a_checkpoint_continues_and_takes_no_discovery(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint"
+
+    def table(**more: object) -> dpsynth.SyntheticTable:
+        words = {"delta": 1e-6, "ledger": ledger, "method": "mst", "rows": 20, "checkpoint": path, **more}
+        return dpsynth.synthesize(frame, schema=schema, **words)  # type: ignore[arg-type]
+
+    with pytest.raises(ConfigurationError, match="discovery"):
+        table(discover=0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            table()
+    made = table()
+    assert [entry.content["kind"] for entry in ledger.entries()].count("reserve") == 1
+    assert table().guarantee == made.guarantee  # finished: again at no price
+    assert len(ledger.statement()[0].runs) == 1
