@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from dpsynth import _validate
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,6 +183,22 @@ class Evaluation:
         }
         return json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
+    @classmethod
+    def from_json(cls, text: str) -> Evaluation:
+        """What `to_json` gave; null becomes NaN.
+
+        Raises:
+            StorageError: It is no evaluation of a known version.
+        """
+        try:
+            body = json.loads(text)
+            if body["version"] != _VERSION:
+                raise StorageError(f"Expected an evaluation of version {_VERSION!r}.")
+            results = tuple(_result(line) for line in body["results"])
+            return cls(title=body["title"], facts=body["facts"], results=results)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError("The text is no evaluation, or it is damaged.") from error
+
     def to_frame(self) -> pd.DataFrame:
         """One line for each result, without parts."""
         import pandas as pd
@@ -198,6 +214,22 @@ class Evaluation:
         head = f"<p><b>{self.disclosure}</b></p>"
         table: str = self.to_frame().to_html(index=False, float_format="{:.4f}".format, na_rep="")
         return head + table
+
+
+def _result(line: Mapping[str, Any]) -> Result:
+    body = dict(line)
+    body["disclosure"] = Disclosure(**body["disclosure"])
+    body["value"] = _number(body["value"])
+    body["interval"] = None if body["interval"] is None else tuple(body["interval"])
+    body["parts"] = tuple(
+        Part(**{**part, "label": tuple(part["label"]), "value": _number(part["value"])})
+        for part in body["parts"]
+    )
+    return Result(**body)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _finite(value: Any) -> Any:
