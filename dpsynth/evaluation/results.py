@@ -40,13 +40,15 @@ class Disclosure:
     Attributes:
         kind: `public` is computed without private data, or from synthetic rows alone; `dp` was released with
             noise that the ledger has; `confidential` is a plain function of private rows.
-        epsilon: What a `dp` number cost.
+        epsilon: What a `dp` number cost, together with the others of its release.
         delta: Likewise.
+        release: Names the reservation in the ledger that paid; prices of different ones add up.
     """
 
     kind: Literal["public", "dp", "confidential"]
     epsilon: float = 0.0
     delta: float = 0.0
+    release: str = ""
 
     def __post_init__(self) -> None:
         _validate.one_of("kind", self.kind, ("public", "dp", "confidential"))
@@ -64,15 +66,21 @@ CONFIDENTIAL = Disclosure(kind="confidential")
 
 
 def worst(several: Iterable[Disclosure]) -> Disclosure:
-    """The class of something that was computed from all of these: the worst; prices of noise add up."""
+    """The class of something that was computed from all of these: the worst.
+
+    Prices of different releases add up (basic composition); the numbers of one release share its price.
+    """
     found = tuple(several)
     if CONFIDENTIAL in found:
         return CONFIDENTIAL
-    paid = [one for one in found if one.kind == "dp"]
-    if not paid:
-        return PUBLIC
+    paid = {one.release: one for one in found if one.kind == "dp"}
+    if len(paid) < 2:
+        return next(iter(paid.values()), PUBLIC)
     return Disclosure(
-        kind="dp", epsilon=sum(one.epsilon for one in paid), delta=sum(one.delta for one in paid)
+        kind="dp",
+        epsilon=sum(one.epsilon for one in paid.values()),
+        delta=sum(one.delta for one in paid.values()),
+        release=" + ".join(sorted(paid)),
     )
 
 

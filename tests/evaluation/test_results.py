@@ -8,7 +8,8 @@ import pytest
 from dpsynth.errors import ConfigurationError
 from dpsynth.evaluation.results import CONFIDENTIAL, PUBLIC, Disclosure, Evaluation, Part, Result, worst
 
-PAID = Disclosure(kind="dp", epsilon=0.1, delta=1e-9)
+PAID = Disclosure(kind="dp", epsilon=0.1, delta=1e-9, release="a")
+OTHER = Disclosure(kind="dp", epsilon=0.1, delta=1e-9, release="b")
 
 
 def result(name: str, **more: object) -> Result:
@@ -19,7 +20,8 @@ def result(name: str, **more: object) -> Result:
 def test_the_worst_class_wins_and_prices_add_up() -> None:
     assert worst([]) == PUBLIC
     assert worst([PUBLIC, PUBLIC]) == PUBLIC
-    assert worst([PUBLIC, PAID, PAID]) == Disclosure(kind="dp", epsilon=0.2, delta=2e-9)
+    assert worst([PUBLIC, PAID, PAID]) == PAID  # two numbers of one release share its price
+    assert worst([PUBLIC, PAID, OTHER]) == Disclosure(kind="dp", epsilon=0.2, delta=2e-9, release="a + b")
     assert worst([PAID, CONFIDENTIAL, PUBLIC]) == CONFIDENTIAL
     assert str(PAID) == "DP(epsilon = 0.1, delta = 1e-09)"
     assert str(CONFIDENTIAL) == "CONFIDENTIAL"

@@ -1,0 +1,203 @@
+"""Scores that may be published: a small set, charged through a session and the ledger like every release.
+
+The distance of a real marginal from a *fixed* synthetic table moves by little when one unit comes or goes:
+for each pair one cell changes by one row. So the mean distance over all pairs costs almost nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from dpsynth.errors import ConfigurationError
+from dpsynth.evaluation.results import Disclosure, Part, Result
+from dpsynth.mechanisms import GaussianMechanism, Marginal, MarginalGap, NoisyScores, Total, on_grid
+from dpsynth.privacy.calibrate import mu_of
+from dpsynth.schema.describe import code_labels
+from dpsynth.schema.encode import encode_column
+from dpsynth.session import Plan, PrivateTable, Session
+from dpsynth.session.plan import Step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dpsynth.ledger import Ledger
+    from dpsynth.mechanisms import Mechanism
+    from dpsynth.privacy.budget import Budget
+    from dpsynth.schema.schema import Schema
+    from dpsynth.session import Measurer, Source
+
+__all__ = ["PublishedScores", "published_scores"]
+
+_TOTAL, _GROUPS = 0.1, 0.3  # of mu squared; the rest is for the distances
+_MOST_PAIRS, _MOST_CELLS = 500, 2**16
+_NORMAL = 1.96
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PublishedScores:
+    """Asks a private table how far a synthetic one is, and how large its groups are.
+
+    Attributes:
+        codes: The synthetic rows, by column, under the schema of the session.
+        protected: Columns whose shares are told.
+
+    Privacy: Gaussian mechanisms on counts, and on distances of counts from public numbers (`MarginalGap`),
+        with prices that are fixed beforehand. Everything else is post-processing.
+    """
+
+    name: ClassVar[str] = "published scores"
+    holds_zeros: ClassVar[bool] = True  # nothing is generated
+
+    codes: Mapping[str, np.ndarray[Any, Any]] = field(repr=False)
+    protected: tuple[str, ...] = ()
+
+    def plan(self, schema: Schema, budget: Budget) -> Plan:
+        """The number of rows, the distances, the groups."""
+        asked: list[Mechanism] = [self._total(budget), self._distances(schema, budget, rows=1.0)]
+        labels = ["number of rows", "distances of pairs"]
+        if self.protected:
+            asked.append(self._groups(schema, budget))
+            labels.append("shares of groups")
+        steps = [Step(label=label, event=one.event()) for label, one in zip(labels, asked, strict=True)]
+        return Plan(method=self.name, steps=tuple(steps))
+
+    def fit(self, measurer: Measurer, *, rng: object = None) -> tuple[Result, ...]:  # noqa: ARG002
+        """Ask, and tell the answers with their intervals. They have no class yet: see `published_scores`."""
+        schema, budget = measurer.schema, measurer.budget
+        counted = measurer.measure(self._total(budget)).values[0]
+        rows = max(float(np.ravel(counted)[0]), 1.0)
+        asked = self._distances(schema, budget, rows=rows)
+        measured = measurer.measure(asked)
+        found = [_distance(measured.values[0], measured.sigmas[0], rows, asked.score.cliques)]
+        if self.protected:
+            answers = measurer.measure(self._groups(schema, budget))
+            for name, noisy in zip(self.protected, answers.values, strict=True):
+                found.append(self._shares(schema, name, np.maximum(noisy, 0)))
+        return tuple(found)
+
+    def _share(self, budget: Budget, part: float) -> float:
+        return mu_of(budget) * math.sqrt(part) * (1 - 1e-9)
+
+    def _total(self, budget: Budget) -> GaussianMechanism:
+        return GaussianMechanism(queries=(Total(),), mus=(self._share(budget, _TOTAL),))
+
+    def _distances(self, schema: Schema, budget: Budget, *, rows: float) -> NoisyScores:
+        cliques = _pairs(schema)
+        sizes = [schema.domain.shape(clique) for clique in cliques]
+        counts = [self._counts(clique, shape) for clique, shape in zip(cliques, sizes, strict=True)]
+        scale = rows / max(len(next(iter(self.codes.values()))), 1)
+        score = MarginalGap(cliques=cliques, estimates=tuple(on_grid(one * scale, 0) for one in counts))
+        kept = 1 - _TOTAL - (_GROUPS if self.protected else 0.0)
+        return NoisyScores(score=score, mu=self._share(budget, kept))
+
+    def _groups(self, schema: Schema, budget: Budget) -> GaussianMechanism:
+        queries = tuple(Marginal((name,)) for name in self.protected)
+        for query in queries:
+            query.check(schema.domain)
+        each = self._share(budget, _GROUPS / len(queries))
+        return GaussianMechanism(queries=queries, mus=(each,) * len(queries))
+
+    def _counts(self, clique: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        cells = np.ravel_multi_index(tuple(self.codes[name] for name in clique), shape)
+        return np.bincount(cells, minlength=math.prod(shape))
+
+    def _shares(self, schema: Schema, name: str, noisy: np.ndarray[Any, Any]) -> Result:
+        own = self._counts((name,), schema.domain.shape((name,)))
+        real, synthetic = noisy / max(noisy.sum(), 1), own / max(own.sum(), 1)
+        gaps = np.abs(real - synthetic)
+        labels = code_labels(next(column for column in schema.modelled if column.name == name))
+        order = np.argsort(-gaps, kind="stable")
+        return Result(
+            name=f"published_shares_{name}",
+            family="bias",
+            title=f"Largest gap between shares of {name}",
+            value=float(gaps.max()),
+            rows=int(own.sum()),
+            note="Parts are groups: the gap, and as ceiling the noisy real share.",
+            parts=tuple(
+                Part(label=(name, labels[code]), value=float(gaps[code]), ceiling=float(real[code]))
+                for code in order
+            ),
+        )
+
+
+def published_scores(
+    source: Source,
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    *,
+    budget: Budget,
+    ledger: Ledger,
+    dataset: str,
+    protected: Sequence[str] = (),
+) -> tuple[Result, ...]:
+    """Charge `budget` and release the scores.
+
+    Args:
+        source: The private table: a path or a frame.
+        synthetic: The fixed synthetic table.
+        schema: Complete, declared.
+        budget: What the scores may cost, in addition to what the table has cost.
+        ledger: Where it is recorded.
+        dataset: The account of the people in the table.
+        protected: Columns whose shares are told.
+
+    Returns:
+        Results of the class `DP`.
+
+    Raises:
+        ConfigurationError: The schema has fewer than two columns, or lacks a protected one.
+        BudgetExceededError: The account has no room. Nothing was drawn.
+
+    Privacy: see `PublishedScores`; the price is in the ledger before the first draw.
+    """
+    codes = {
+        column.name: encode_column(column, synthetic[column.name], schema.missing_values)
+        for column in schema.modelled
+    }
+    kept = np.all([one >= 0 for one in codes.values()], axis=0)  # rows that the schema would drop
+    codes = {name: one[kept] for name, one in codes.items()}
+    session = Session.open(PrivateTable.load(source, schema), budget=budget, ledger=ledger, dataset=dataset)
+    found = session.run(PublishedScores(codes=codes, protected=tuple(protected)))
+    promise = session.guarantee()
+    paid = Disclosure(kind="dp", epsilon=promise.epsilon, delta=promise.delta, release=promise.ledger.digest)
+    return tuple(_paid(result, paid) for result in found)
+
+
+def _paid(result: Result, paid: Disclosure) -> Result:
+    return replace(result, disclosure=paid)
+
+
+def _pairs(schema: Schema) -> tuple[tuple[str, ...], ...]:
+    """All pairs whose tables are small; where they are many, every so many of them: a public choice."""
+    names = schema.domain.columns
+    pairs = [pair for pair in itertools.combinations(names, 2) if schema.domain.cells(pair) <= _MOST_CELLS]
+    if not pairs:
+        raise ConfigurationError("Expected at least two columns whose pairs of values can be counted.")
+    return tuple(pairs[:: math.ceil(len(pairs) / _MOST_PAIRS)])
+
+
+def _distance(
+    noisy: np.ndarray[Any, Any], sigma: float, rows: float, cliques: Sequence[tuple[str, ...]]
+) -> Result:
+    """The mean of noisy distances; noise of each is independent, so that of the mean is small."""
+    distances = noisy / (2 * rows)
+    spread = _NORMAL * sigma / (2 * rows) / math.sqrt(len(noisy))
+    value = float(np.clip(distances.mean(), 0, 1))
+    order = np.argsort(-distances, kind="stable")
+    return Result(
+        name="published_tvd2",
+        family="fidelity",
+        title="Mean total variation distance of pairs, with noise",
+        value=value,
+        interval=(max(value - spread, 0.0), min(value + spread, 1.0)),
+        rows=round(rows),
+        note="On the cells of the schema. The interval is that of the noise; parts are noisy one by one.",
+        parts=tuple(Part(label=cliques[i], value=float(distances[i])) for i in order[:20]),
+    )
