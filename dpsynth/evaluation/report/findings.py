@@ -98,12 +98,12 @@ def _copies(result: Result) -> str:
 
 
 _TELLING: dict[str, Callable[[Result], str]] = {
-    "attack_advantage_ceiling": _ceiling,
+    "certified_advantage": _ceiling,
     "equivalent_subsample": _equivalent,
     "tvd2": _pairs,
-    "lost_associations": _lost,
-    "spurious_associations": _spurious,
+    "lost_rate": _lost,
+    "spurious_rate": _spurious,
     "tstr_logistic": _utility,
-    "tstr_boosting": _utility,
-    "exact_matches": _copies,
+    "tstr_gradient_boosting": _utility,
+    "exact_match": _copies,
 }

@@ -38,7 +38,7 @@ def evaluation(title: str = "people", *, tvd2: float = 0.05, publishable: bool =
         name="tstr_logistic", family="utility", title="Learners", value=float("nan"), better="higher"
     )
     public = Result(
-        name="attack_advantage_ceiling",
+        name="certified_advantage",
         family="privacy",
         title="Largest advantage",
         value=0.4621,
