@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ _LEVEL = 0.99
 
 
 def cramers_v(counts: Floats) -> float:
-    """Cramér's V of a table of counts with the correction of its bias (Bergsma 2013); NaN for one row or column.
+    """Cramér's V of a table of counts, corrected for its bias (Bergsma 2013); NaN for a single row or column.
 
     Without the correction, independent columns of many categories look associated, the more the fewer rows.
     """
@@ -122,7 +123,7 @@ def excess(counts: Floats) -> float:
 
 
 def spurious(tables: Tables) -> Score:
-    """Of the pairs that are independent in the real rows, the share that are associated in the synthetic ones.
+    """Of the pairs that are independent in the real rows, the share that are associated in synthetic ones.
 
     Independent is: chi-squared of the cells stays below what 99 % of independent columns of this size and
     these counts give. Tables are cut to the same number of rows, so that both tests see equally much. About
@@ -134,7 +135,7 @@ def spurious(tables: Tables) -> Score:
 
 
 def lost(tables: Tables) -> Score:
-    """Of the pairs that are associated in the real rows, the share that are independent in the synthetic ones."""
+    """Of the pairs that are associated in the real rows, the share that are independent in synthetic ones."""
     real, synthetic = _excesses(tables)
     return _rate({label: synthetic[label] <= 1 for label, theirs in real.items() if theirs > 1}, real)
 
@@ -160,7 +161,7 @@ def associations(anchors: Anchors) -> tuple[Result, ...]:
     )
     found = [
         anchors.result(
-            lambda tables, kinds=kinds: difference(tables, kinds=kinds),
+            partial(difference, kinds=kinds),
             name=name,
             family="fidelity",
             title=title,
@@ -179,16 +180,17 @@ def _rates(anchors: Anchors) -> tuple[Result, Result]:
         name="spurious_rate",
         family="fidelity",
         title="Spurious associations",
-        note="Of the pairs that are independent in the real rows, the share that are associated in the synthetic "
-        "ones; about 0.01 is chance. Parts are such pairs, by how many times they exceed the 99 % limit.",
+        note="Of the pairs that are independent in the real rows, the share that are associated in "
+        "synthetic ones; about 0.01 is chance. Parts are such pairs, by how many times they exceed the "
+        "99 % limit.",
     )
     gone = anchors.result(
         lost,
         name="lost_rate",
         family="fidelity",
         title="Lost associations",
-        note="Of the pairs that are associated in the real rows, the share that are independent in the synthetic "
-        "ones. Parts are such pairs, by how many times the real rows exceed the 99 % limit.",
+        note="Of the pairs that are associated in the real rows, the share that are independent in "
+        "synthetic ones. Parts are such pairs, by how many times the real rows exceed the 99 % limit.",
     )
     # Independent columns invent nothing, so they are no bad case of the first.
     invented = replace(invented, floor=None)
@@ -212,7 +214,7 @@ def _rate(flags: Mapping[Label, bool], strength: Mapping[Label, float]) -> Score
 def _excesses(tables: Tables) -> tuple[dict[Label, float], dict[Label, float]]:
     size = min(len(tables.real), len(tables.synthetic))
     chosen = groups(len(tables.columns), 2)
-    found = []
+    found: list[dict[Label, float]] = []
     for purpose, rows in (("real", tables.real), ("synthetic", tables.synthetic)):
         codes = rows.codes
         if len(codes) > size:
@@ -228,7 +230,7 @@ def _excesses(tables: Tables) -> tuple[dict[Label, float], dict[Label, float]]:
 
 
 def _counts(codes: CodeArray, sizes: tuple[int, ...], i: int, j: int) -> Floats:
-    """Rows in each cell of two columns; cells that no row has in either column are left out if there are many."""
+    """Rows in each cell of two columns; of very many cells only those of values that occur."""
     first, second, shape = codes[:, i], codes[:, j], (sizes[i], sizes[j])
     if shape[0] * shape[1] > 1 << 21:
         first, second = (np.unique(values, return_inverse=True)[1] for values in (first, second))

@@ -46,8 +46,8 @@ def histogram_similarity(tables: Tables) -> Score:
 def wasserstein(tables: Tables) -> Score:
     """How far the mass of a numeric column must be moved, relative to the range of 90 % of its real values.
 
-    The first Wasserstein (earth mover's) distance divided by the distance between the real quantiles of 5 % and
-    95 %, or by the whole range where these are equal. 0.01 is one hundredth of that range on average.
+    The first Wasserstein (earth mover's) distance divided by the distance between the real quantiles of 5 %
+    and 95 %, or by the whole range where these are equal. 0.01 is one hundredth of that range on average.
     """
     return _mean(
         {
@@ -58,7 +58,7 @@ def wasserstein(tables: Tables) -> Score:
 
 
 def mean_gap(tables: Tables) -> Score:
-    """Difference of the means of a numeric column in real standard deviations (Cohen 1988), without its sign."""
+    """Difference of the means of a numeric column in real standard deviations, without its sign."""
     return _mean(
         {
             (name,): abs(float(real.mean() - synthetic.mean())) / float(real.std())
@@ -72,7 +72,7 @@ def quantile_gap(tables: Tables) -> Score:
 
     Differences are taken in the values and not in the shares, so tails that are too long show.
     """
-    found = {}
+    found: dict[Label, float] = {}
     for name, real, synthetic in _numbers(tables):
         gaps = np.quantile(real, _QUANTILES) - np.quantile(synthetic, _QUANTILES)
         for share, gap in zip(_QUANTILES, gaps, strict=True):
@@ -176,7 +176,7 @@ def _range(real: Floats) -> float:
 
 def _unmatched(of: Any, among: Any, tables: Tables) -> dict[Label, float]:
     """By column of categories, the share of known values that the other table has nowhere."""
-    found = {}
+    found: dict[Label, float] = {}
     for place, name in enumerate(tables.columns):
         known = of[:, place][of[:, place] > 0]
         if not tables.numeric(name):

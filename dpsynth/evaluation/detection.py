@@ -1,4 +1,4 @@
-"""Can anybody tell synthetic rows from real ones? A classifier tries, and a propensity score says how well."""
+"""Can anybody tell synthetic rows from real ones? Classifiers try, and a propensity score says how well."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def auc(tables: Tables, *, classifier: Classifier, most_rows: int = _MOST_ROWS) 
     that nothing is scored by what has seen it. 0.5 is guessing, 1 is certainty. Below 0.5 means that the
     same rows are in both tables: a classifier that saw a real row takes its copy for real.
 
-    Trees see the codes of cells; the linear classifier sees a column for each cell and products of columns cut
-    in two. The interval is that of Hanley and McNeil (1982), for the draw of rows.
+    Trees see the codes of cells; the linear classifier sees a column for each cell and products of columns
+    cut in two. The interval is that of Hanley and McNeil (1982), for the draw of rows.
     """
     codes, labels = _balanced(tables, most_rows, f"detection by {classifier}")
     if len(labels) < 2 * _FEWEST:
@@ -66,12 +66,15 @@ def auc(tables: Tables, *, classifier: Classifier, most_rows: int = _MOST_ROWS) 
 
 
 def pmse_ratio(tables: Tables, *, most_rows: int = _MOST_PROPENSITY_ROWS) -> Score:
-    """Mean squared error of propensity, divided by what a second sample would have (Snoke et al. 2018).
+    """Mean squared error of propensity, divided by its expectation for right models (Snoke et al. 2018).
 
-    A logistic regression with k parameters estimates for each of the N rows how likely it is synthetic; pMSE is
-    the mean of (estimate - c)^2, where c is the share of synthetic rows. If both tables come from one
-    distribution, its expectation is (k - 1) (1 - c)^2 c / N. A ratio of 1 is as good as a second sample, and
-    0 is a copy. The ratio grows with the number of rows, which is why at most 5,000 of each are drawn.
+    A logistic regression with k parameters estimates for each of the N rows how likely it is synthetic; pMSE
+    is the mean of (estimate - c)^2, where c is the share of synthetic rows. Its expectation is
+    (k - 1) (1 - c)^2 c / N for synthetic rows that are drawn from what was learned of exactly these real
+    rows, without error: only the synthetic rows vary. If both tables vary, as two samples of one population and as
+    permuted labels do, it is 1 / (1 - c) times that. So of tables of equal size a copy has 0, a resample of
+    the real rows 1, and a second sample, or a drawn part of a large table, 2: the ceiling says which it is.
+    The ratio of a table that is wrong grows with the number of rows, so at most 5,000 of each are drawn.
     """
     codes, labels = _balanced(tables, most_rows, "propensity")
     if len(labels) < 2 * _FEWEST:
@@ -103,7 +106,7 @@ def design(tables: Tables, codes: CodeArray) -> csr_matrix:
         cut[:, place] = _halved(tables, place, codes[:, place])
     pairs = groups(len(tables.sizes), 2, most=_MOST_PRODUCTS)
     blocks.append(np.stack([cut[:, i] & cut[:, j] for i, j in pairs], axis=1) if pairs else cut[:, :0])
-    return hstack([csr_matrix(block.astype(np.float32)) for block in blocks], format="csr")
+    return csr_matrix(hstack([csr_matrix(block.astype(np.float32)) for block in blocks]))
 
 
 def detection(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
@@ -117,8 +120,8 @@ def detection(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
             name=f"detection_{classifier}",
             family="fidelity",
             title=f"Detection by {words}",
-            note=f"Area under the ROC curve, two folds, at most {rows:,} rows of each table: 0.5 is guessing, "
-            "1 is certain. Below 0.5 the tables share rows.",
+            note=f"Area under the ROC curve, two folds, at most {rows:,} rows of each table: 0.5 is "
+            "guessing, 1 is certain. Below 0.5 the tables share rows.",
         )
         for classifier, words in _CLASSIFIERS.items()
     ]
@@ -128,8 +131,8 @@ def detection(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
         name="pmse_ratio",
         family="fidelity",
         title="pMSE ratio",
-        note=f"Propensity error over what a second sample has, at most {most:,} rows of each table: 1 is as good "
-        "as a second sample.",
+        note="Propensity error over its expectation: 1 is a resample of the real rows, 2 a second sample. "
+        f"At most {most:,} rows of each table.",
     )
     why = " Not defined here: too few rows, or no column with two common cells."
     return tuple(

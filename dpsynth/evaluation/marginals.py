@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from dpsynth.evaluation.yardsticks import sample, without_floor
 __all__ = ["distances", "equivalent_subsample", "groups", "marginals", "total_variation"]
 
 Group = tuple[int, ...]
+Shares = np.ndarray[Any, np.dtype[np.float64]]
 Floats = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 _MOST_TRIPLES = 200
@@ -24,6 +27,7 @@ _MOST_PAIRS = 5_000
 _DENSE = 1 << 21  # cells that are counted in an array; more are counted by sorting
 _SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9, 0.99)
 _FEWEST = 5  # rows of a subsample
+_DRAWS = 3  # subsamples of each size
 _WORDS = {1: ("One", "columns"), 2: ("Two", "pairs of columns"), 3: ("Three", "triples of columns")}
 
 
@@ -77,7 +81,7 @@ def total_variation(tables: Tables, *, ways: int, most: int | None = None) -> Sc
 def equivalent_subsample(tables: Tables, several: Sequence[float], *, most: int | None = None) -> list[float]:
     """Of which share a random subsample of the real rows is as far from them as each distance of pairs says.
 
-    Subsamples of some sizes give the curve; it is read between them. A subsample without replacement has a
+    Three subsamples of each of some sizes give the curve; it is read between them. A subsample without replacement has a
     variance in proportion to (1 - x) / x, so the logarithm of the distance is nearly a line in the logarithm
     of x / (1 - x). What is nearer than a subsample of 99 % is 1; what is farther than the smallest
     subsample has the share of that one. The idea is SDNist's (Task et al. 2023).
@@ -88,9 +92,9 @@ def equivalent_subsample(tables: Tables, several: Sequence[float], *, most: int 
     if not shares or not chosen:
         return [math.nan for _ in several]
     rng = generator(tables, "subsamples")
-    drawn = [sample(real, round(share * len(real)), rng) for share in shares]
-    exact = np.array([len(one) / len(real) for one in drawn])
-    curve = distances(real, drawn, tables.sizes, chosen).mean(axis=1)
+    drawn = [sample(real, round(share * len(real)), rng) for share in shares for _ in range(_DRAWS)]
+    exact = np.array([len(one) / len(real) for one in drawn[::_DRAWS]])
+    curve = distances(real, drawn, tables.sizes, chosen).mean(axis=1).reshape(-1, _DRAWS).mean(axis=1)
     kept = (curve > 0) & (exact < 1)
     if not kept.any():
         return [1.0 if distance == 0 else math.nan for distance in several]
@@ -104,7 +108,7 @@ def marginals(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
     most = 300 if quick else None
     found = [
         anchors.result(
-            lambda tables, ways=ways: total_variation(tables, ways=ways, most=most),
+            partial(total_variation, ways=ways, most=most),
             name=f"tvd{ways}",
             family="fidelity",
             title=f"{_WORDS[ways][0]}-way total variation distance",
@@ -146,7 +150,7 @@ def _of_pairs(anchors: Anchors, pairs: Result, most: int | None) -> tuple[Result
     return score, share
 
 
-def _shares(tables: Sequence[CodeArray], sizes: Sequence[int], group: Group) -> list[CodeArray]:
+def _shares(tables: Sequence[CodeArray], sizes: Sequence[int], group: Group) -> list[Shares]:
     """Of each table the shares of rows in the cells of some columns."""
     keys, cells = [table[:, group[0]] for table in tables], sizes[group[0]]
     for column in group[1:]:
@@ -193,4 +197,4 @@ def _note(columns: int, ways: int, most: int | None) -> str:
     if not chosen:
         return f"Not defined: there are no {_WORDS[ways][1]}."
     which = "all" if chosen == total else f"{chosen} fixed random"
-    return f"Mean over {which} {_WORDS[ways][1]}: half the sum of differences between shares of cells. 0 is equal."
+    return f"Mean over {which} {_WORDS[ways][1]}: half the sum of differences of shares. 0 is equal."

@@ -19,6 +19,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _SIDE = 24
 _MOST_FEATURES = 1_000
+_LEAST_SHARE = 0.005  # cells of categories that fewer rows have would make axes of their own
 _CHUNK = 20_000
 
 
@@ -72,7 +73,7 @@ class _Features:
             else:
                 shares = np.bincount(codes, minlength=size) / rows
                 kept = np.flatnonzero(indicators[place])
-                # As in multiple correspondence analysis: all cells of a column weigh one less than their number.
+                # As in multiple correspondence analysis: rare cells weigh as much as common ones.
                 table = (np.eye(size)[:, kept] - shares[kept]) / np.sqrt(shares[kept])
                 found.append(table)
         return cls(tables=tuple(found))
@@ -130,7 +131,7 @@ def picture_result(anchors: Anchors) -> Result:
 
 
 def _common(tables: Tables) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Which cells of categories get a feature: those that real rows have, the commonest where there are many."""
+    """Which cells of categories get a feature: those that are not rare, at most about a thousand."""
     counts = [
         np.zeros(size, np.int64)
         if tables.numeric(name)
@@ -138,7 +139,9 @@ def _common(tables: Tables) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
         for place, (name, size) in enumerate(zip(tables.columns, tables.sizes, strict=True))
     ]
     pooled = np.sort(np.concatenate(counts))[::-1]
-    least = max(1, int(pooled[_MOST_FEATURES])) if len(pooled) > _MOST_FEATURES else 1
+    least = max(1, math.ceil(_LEAST_SHARE * len(tables.real)))
+    if len(pooled) > _MOST_FEATURES:
+        least = max(least, int(pooled[_MOST_FEATURES]))
     return [count >= least for count in counts]
 
 
