@@ -91,7 +91,7 @@ def pmse_ratio(tables: Tables, *, most_rows: int = _MOST_PROPENSITY_ROWS) -> Sco
 
 
 def design(tables: Tables, codes: CodeArray) -> csr_matrix:
-    """A column for each cell, and for pairs of columns cut in two their product, as zeros and ones.
+    """Zeros and ones: for each cell, for each column cut in two, and for pairs of these their product.
 
     Without the products a linear model sees each column by itself, and takes independent columns for real.
     Cells with fewer than 20 rows have no column. Numbers are cut above their real median, categories into the
@@ -105,6 +105,7 @@ def design(tables: Tables, codes: CodeArray) -> csr_matrix:
         blocks.append(codes[:, place][:, None] == kept[None, :])
         cut[:, place] = _halved(tables, place, codes[:, place])
     pairs = groups(len(tables.sizes), 2, most=_MOST_PRODUCTS)
+    blocks.append(cut)
     blocks.append(np.stack([cut[:, i] & cut[:, j] for i, j in pairs], axis=1) if pairs else cut[:, :0])
     return csr_matrix(hstack([csr_matrix(block.astype(np.float32)) for block in blocks]))
 

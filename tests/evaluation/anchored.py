@@ -59,7 +59,9 @@ def letters(**columns: int) -> Schema:
     """Columns of categories 0, 1, 2 and so on."""
     return Schema(
         name="letters",
-        columns=tuple(Categorical(name=name, categories=tuple(range(size))) for name, size in columns.items()),
+        columns=tuple(
+            Categorical(name=name, categories=tuple(range(size))) for name, size in columns.items()
+        ),
     )
 
 

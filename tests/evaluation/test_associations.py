@@ -13,7 +13,14 @@ from scipy import stats
 from dpsynth import Categorical, Real, Schema
 from dpsynth.evaluation import associations as subject
 from dpsynth.evaluation.anchors import Anchors
-from dpsynth.evaluation.associations import associations, correlation_ratio, cramers_v, difference, lost, spurious
+from dpsynth.evaluation.associations import (
+    associations,
+    correlation_ratio,
+    cramers_v,
+    difference,
+    lost,
+    spurious,
+)
 from dpsynth.evaluation.tables import Tables
 
 MIXED = ("spearman", "cramers_v", "correlation_ratio")
@@ -91,7 +98,11 @@ def test_sizes_are_made_equal_before_they_are_tested() -> None:
     table = pd.DataFrame({"a": [0] * 55 + [1] * 45 + [0] * 45 + [1] * 55, "b": [0] * 100 + [1] * 100})
     tables = Tables.read(table, pd.concat([table] * 30), schema)
     assert spurious(tables).value == 0
-    assert subject.excess(30 * np.array([[55.0, 45], [45, 55]])) > 1 > subject.excess(np.array([[55.0, 45], [45, 55]]))
+    assert (
+        subject.excess(30 * np.array([[55.0, 45], [45, 55]]))
+        > 1
+        > subject.excess(np.array([[55.0, 45], [45, 55]]))
+    )
 
 
 def test_cramers_v_is_corrected() -> None:

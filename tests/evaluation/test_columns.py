@@ -33,7 +33,9 @@ def test_histograms_are_in_order() -> None:
 
 def test_shares_of_values_are_in_order() -> None:
     found = five(lambda tables: subject.missing_gap(tables).value)
-    assert found["copy"] == found["shuffled"] == found["independent"] == 0 < found["sample"] < found["uniform"]
+    assert (
+        found["copy"] == found["shuffled"] == found["independent"] == 0 < found["sample"] < found["uniform"]
+    )
     for metric in SHARES[1:]:
         assert set(five(lambda tables, metric=metric: metric(tables).value).values()) == {0}
 

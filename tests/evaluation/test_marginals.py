@@ -107,7 +107,9 @@ def test_scores_do_not_grow_with_the_number_of_rows_of_equal_tables() -> None:
     real, synthetic = people(300), people(300, seed=1)
     once = Tables.read(real, synthetic, SCHEMA)
     twice = Tables.read(pd.concat([real] * 2), pd.concat([synthetic] * 2), SCHEMA)
-    assert total_variation(twice, ways=2).value == pytest.approx(total_variation(once, ways=2).value, rel=0.05)
+    assert total_variation(twice, ways=2).value == pytest.approx(
+        total_variation(once, ways=2).value, rel=0.05
+    )
 
 
 def test_the_order_of_rows_means_nothing() -> None:
