@@ -5,6 +5,7 @@ from __future__ import annotations
 from dpsynth.evaluation.anchors import Anchors
 from dpsynth.evaluation.associations import associations
 from dpsynth.evaluation.columns import columns
+from dpsynth.evaluation.dependence import dependence
 from dpsynth.evaluation.detection import detection
 from dpsynth.evaluation.marginals import marginals
 from dpsynth.evaluation.picture import picture_result
@@ -29,7 +30,8 @@ def fidelity(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
     return (
         *marginals(anchors, quick=quick),
         *columns(anchors),
-        *associations(anchors),
+        *associations(anchors, quick=quick),
+        *dependence(anchors, quick=quick),
         *detection(anchors, quick=quick),
         picture_result(anchors),
     )

@@ -81,10 +81,10 @@ def total_variation(tables: Tables, *, ways: int, most: int | None = None) -> Sc
 def equivalent_subsample(tables: Tables, several: Sequence[float], *, most: int | None = None) -> list[float]:
     """Of which share a random subsample of the real rows is as far from them as each distance of pairs says.
 
-    Three subsamples of each of some sizes give the curve; it is read between them. A subsample without replacement has a
-    variance in proportion to (1 - x) / x, so the logarithm of the distance is nearly a line in the logarithm
-    of x / (1 - x). What is nearer than a subsample of 99 % is 1; what is farther than the smallest
-    subsample has the share of that one. The idea is SDNist's (Task et al. 2023).
+    Three subsamples of each of some sizes give the curve; it is read between them. A subsample without
+    replacement has a variance in proportion to (1 - x) / x, so the logarithm of the distance is nearly a
+    line in the logarithm of x / (1 - x). What is nearer than a subsample of 99 % is 1; what is farther than
+    the smallest subsample has the share of that one. The idea is SDNist's (Task et al. 2023).
     """
     real = tables.real.codes
     shares = [share for share in _SHARES if round(share * len(real)) >= _FEWEST]

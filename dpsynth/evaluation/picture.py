@@ -18,7 +18,7 @@ __all__ = ["Picture", "picture", "picture_distance", "picture_result"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _SIDE = 24
-_MOST_FEATURES = 1_000
+_MOST_FEATURES = 400
 _LEAST_SHARE = 0.005  # cells of categories that fewer rows have would make axes of their own
 _CHUNK = 20_000
 
@@ -131,7 +131,7 @@ def picture_result(anchors: Anchors) -> Result:
 
 
 def _common(tables: Tables) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Which cells of categories get a feature: those that are not rare, at most about a thousand."""
+    """Which cells of categories get a feature: those that are not rare, at most 400."""
     counts = [
         np.zeros(size, np.int64)
         if tables.numeric(name)
