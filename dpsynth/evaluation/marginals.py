@@ -55,7 +55,7 @@ def distances(
     Half the sum of absolute differences between the shares of all cells: the largest difference in the share
     of rows that any question about these columns can have.
     """
-    tables = [np.asfortranarray(table) for table in (real, *others)]
+    tables = [np.asfortranarray(table, dtype=np.int32) for table in (real, *others)]  # columns lie together
     found = np.zeros((len(others), len(chosen)))
     for at, group in enumerate(chosen):
         first, *rest = _shares(tables, sizes, group)
@@ -152,7 +152,7 @@ def _of_pairs(anchors: Anchors, pairs: Result, most: int | None) -> tuple[Result
 
 def _shares(tables: Sequence[CodeArray], sizes: Sequence[int], group: Group) -> list[Shares]:
     """Of each table the shares of rows in the cells of some columns."""
-    keys, cells = [table[:, group[0]] for table in tables], sizes[group[0]]
+    keys, cells = [table[:, group[0]].astype(np.int64) for table in tables], sizes[group[0]]
     for column in group[1:]:
         if cells > (1 << 62) // sizes[column]:  # squeezed before it overflows
             keys, cells = _squeezed(keys)
