@@ -25,7 +25,8 @@ from dpsynth.schema.numeric import NumericColumn
 __all__ = ["direct", "public_codes"]
 
 _CURVATURE = 0.25  # of the logistic loss, for rows of norm 1
-_PENALTY = 1.0
+_PENALTY = 10.0  # fixed beforehand: a choice that follows from the data would have to be paid for
+_MOST_CELLS = 8  # the noise grows with the columns of 0 and 1, so numbers are cut coarsely
 
 
 def direct(
@@ -50,18 +51,21 @@ def direct(
 def public_codes(tables: Tables, place: int, rows: Rows) -> tuple[CodeArray, int]:
     """Codes by the cells that the schema declares, and how many there are; never by what the rows hold.
 
+    Cells of numbers and dates are joined to at most eight.
+
     Raises:
         SchemaError: The column's bounds are not declared.
     """
     column = tables.schema.modelled[place]
     readings = rows.readings[column.name]
-    size = column.cell_count + 2
+    numeric = isinstance(column, NumericColumn)
+    size = 2 + (min(column.cell_count, _MOST_CELLS) if numeric else column.cell_count)
     codes = np.where(np.isnan(readings), 0, size - 1).astype(np.int64)
     found = np.isfinite(readings)
     if isinstance(column, NumericColumn):
         lattice = column.lattice
         index = np.clip(column.index_of(readings[found]), 0, lattice.points - 1).astype(np.int64)
-        codes[found] = 1 + lattice.cell_of(index)
+        codes[found] = 1 + lattice.cell_of(index) * (size - 2) // column.cell_count
     else:
         codes[found] = 1 + readings[found].astype(np.int64)
     return codes, size

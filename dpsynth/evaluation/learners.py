@@ -67,7 +67,7 @@ def fit(tables: Tables, target: Target, family: str, rows: Rows, *, quick: bool 
             target=target, inputs=lambda read: np.empty((len(read), 0)), predict=_same(target, values)
         )
     estimator = _estimator(tables, target, family, len(rows), quick=quick)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore")  # of models that have not converged: they are good enough to compare
         estimator.fit(inputs(rows), values)
     return Fitted(target=target, inputs=inputs, predict=_predict(target, estimator))
@@ -125,8 +125,9 @@ def _estimator(tables: Tables, target: Target, family: str, rows: int, *, quick:
         not tables.numeric(tables.columns[i]) and sizes[i] <= _MOST_CATEGORIES for i in target.inputs
     ]
     return kind(
-        max_iter=30 if quick or (classes or 2) > 2 else 100,
-        max_leaf_nodes=15 if quick else 31,
+        max_iter=30 if quick or (classes or 2) > 2 else 60,
+        learning_rate=0.15,
+        max_leaf_nodes=15,
         early_stopping=False,
         categorical_features=categories,
         random_state=seed,
@@ -135,16 +136,24 @@ def _estimator(tables: Tables, target: Target, family: str, rows: int, *, quick:
 
 def _predict(target: Target, estimator: Any) -> Callable[[Any], Floats]:
     """Probabilities in the order of the target's classes; a class that was not trained gets 0."""
-    if target.classes is None:
-        return lambda inputs: np.asarray(estimator.predict(inputs), np.float64)
-    size = len(target.classes)
+    classes = None if target.classes is None else len(target.classes)
 
-    def probabilities(inputs: Any) -> Floats:
-        found = np.zeros((inputs.shape[0], size))
-        found[:, estimator.classes_.astype(np.int64)] = estimator.predict_proba(inputs)
-        return found
+    def predict(inputs: Any) -> Floats:
+        if not inputs.shape[0]:
+            return np.empty(0) if classes is None else np.empty((0, classes))
+        with _one_thread():
+            if classes is None:
+                return np.asarray(estimator.predict(inputs), np.float64)
+            found = np.zeros((inputs.shape[0], classes))
+            found[:, estimator.classes_.astype(np.int64)] = estimator.predict_proba(inputs)
+            return found
 
-    return probabilities
+    return predict
+
+
+def _one_thread() -> Any:
+    """Sums in one order wherever it runs; and threads that wait for busy cores take many times as long."""
+    return require("threadpoolctl", extra="eval").threadpool_limits(limits=1)
 
 
 def _same(target: Target, values: Floats) -> Callable[[Any], Floats]:
