@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dpsynth.evaluation.anchors import Anchors, Label, Score
 from dpsynth.evaluation.results import Part, Result
-from dpsynth.evaluation.tables import CodeArray, Rows, Tables
+from dpsynth.evaluation.tables import CodeArray, Rows, Tables, generator
 from dpsynth.schema.columns import Boolean, Categorical
 
 __all__ = [
@@ -29,6 +29,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _BANDS = 4
 _LEAST_ROWS = 30
+_MOST_PARTS = 200
+_MOST_PAIRS = 200
 _MISSING, _FOREIGN = "(missing)", "(other)"
 
 
@@ -81,10 +83,9 @@ class Groups:
 
 def signed(anchors: Anchors, metric: Any, **about: Any) -> Result:
     """Like `Anchors.result`, but the parts have signs and are sorted by their size."""
-    result = anchors.result(metric, most_parts=100_000, **about)
+    result = anchors.result(metric, most_parts=10**6, **about)
     parts = sorted(result.parts, key=lambda part: (-abs(np.nan_to_num(part.value)), part.label))
-    fields = {name: getattr(result, name) for name in Result.__slots__}
-    return Result(**(fields | {"parts": tuple(parts[:200])}))
+    return replace(result, parts=tuple(parts[:_MOST_PARTS]))
 
 
 def share_differences(tables: Tables, several: Sequence[Groups]) -> Score:
@@ -102,7 +103,7 @@ def group_shares(anchors: Anchors, protected: Sequence[str]) -> Result:
     """Which groups grew, which shrank.
 
     Share of synthetic rows minus share of real rows, by group: positive is over-represented. The floor is
-    that of independent columns, which keep the shares of single columns: here it is no worse than the ceiling.
+    that of independent columns, which keep the shares of single columns: here it is about the ceiling.
     """
     several = [Groups.of(anchors.tables, column) for column in protected]
     return signed(
@@ -161,11 +162,18 @@ def majority_shift(anchors: Anchors, protected: Sequence[str]) -> Result:
 
 
 def mean_pair_distance(tables: Tables, real: Rows, synthetic: Rows) -> float:
-    """The mean total variation distance of all pairs of columns (tvd2); 1 where one side has no rows."""
+    """The mean total variation distance of pairs of columns (tvd2); 1 where one side has no rows.
+
+    Of all pairs, or of 200 that the seed chooses.
+    """
     if not len(real) or not len(synthetic):
         return 1.0
     found = []
-    for i, j in itertools.combinations(range(len(tables.columns)), 2):
+    pairs = list(itertools.combinations(range(len(tables.columns)), 2))
+    if len(pairs) > _MOST_PAIRS:
+        chosen = generator(tables, "pairs").permutation(len(pairs))[:_MOST_PAIRS]
+        pairs = [pairs[at] for at in chosen]
+    for i, j in pairs:
         cells = tables.sizes[i] * tables.sizes[j]
         shares = [
             np.bincount(rows.codes[:, i] * tables.sizes[j] + rows.codes[:, j], minlength=cells) / len(rows)
