@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,11 +22,11 @@ from dpsynth.evaluation.intervals import difference_of_shares
 from dpsynth.evaluation.neighbours import QUICK_ROWS
 from dpsynth.evaluation.results import Part, Result
 from dpsynth.evaluation.samples import NO_HOLDOUT, Samples
-from dpsynth.evaluation.tables import Tables
+from dpsynth.evaluation.tables import CodeArray, Tables
 
 __all__ = ["Guesses", "attribute_inference", "guesses"]
 
-_TREES, _QUICK_TREES = 40, 15
+_TREES, _QUICK_TREES = 25, 10
 _HOLDOUT_ONLY = "In the training rows or in the holdout no value is known."
 
 
@@ -94,16 +93,18 @@ def guesses(tables: Tables, samples: Samples, name: str, *, quick: bool = False)
     return Guesses(members=counts[0], others=counts[1], commonest=(plain, sum(map(len, asked))))
 
 
-def _known(codes: np.ndarray[Any, Any], place: int) -> np.ndarray[Any, Any]:
+def _known(codes: CodeArray, place: int) -> CodeArray:
     """The rows in which the value is not missing."""
-    return codes[codes[:, place] != 0]
+    found: CodeArray = codes[codes[:, place] != 0]
+    return found
 
 
 def _result(tables: Tables, samples: Samples | None, name: str, limits: Limits, *, quick: bool) -> Result:
     found = None
     if samples is not None and len(tables.columns) > 1:
         found = guesses(tables, samples, name, quick=quick)
-    value, interval, parts = math.nan, None, ()
+    value, interval = math.nan, None
+    parts: tuple[Part, ...] = ()
     note = NO_HOLDOUT if samples is None else f"There is nothing to guess from. {_HOLDOUT_ONLY}"
     if found is not None and samples is not None:
         shares = [hits / tries for hits, tries in (found.members, found.others, found.commonest)]

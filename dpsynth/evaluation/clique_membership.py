@@ -72,8 +72,8 @@ def clique_attack(
 ) -> Attack | None:
     """Score rows by the likelihood ratio of the counts that they fall into.
 
-    The attacker has a second sample of the population, at least half of the holdout; he is judged on the rest
-    and on as many training rows. With n rows in the counts and m in his sample a count of an outsider's cell of
+    The attacker has a second sample of the population, at least half of the holdout; he is judged on the
+    rest and on as many training rows. With n rows in the counts and m in his sample a count of a cell of
     share p is about normal with mean n p and variance s^2 + n p + n^2 p / m, where s is the noise of the
     measurement. A member adds 1 to the mean. So each clique adds (count - n p) / variance to the
     logarithm of the ratio.

@@ -98,7 +98,8 @@ def _share(tables: Tables, samples: Samples | None, sensitive: Sequence[str]) ->
 
 
 def _excess(tables: Tables, samples: Samples | None, sensitive: Sequence[str]) -> Result:
-    value, interval, parts = math.nan, None, ()
+    value, interval = math.nan, None
+    parts: tuple[Part, ...] = ()
     if samples is not None:
         value, interval = _difference(samples, None)
         identifying, _ = _difference(samples, _identifying(tables, sensitive))

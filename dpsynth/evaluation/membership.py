@@ -22,7 +22,7 @@ from dpsynth.evaluation.tables import Rows, Tables, generator
 
 __all__ = ["density_attack", "distance_attack", "membership", "undefined"]
 
-_ROUNDS, _QUICK_ROUNDS = 100, 40
+_ROUNDS, _QUICK_ROUNDS = 60, 30
 
 
 def membership(
@@ -73,8 +73,8 @@ def distance_attack(
 def density_attack(tables: Tables, *, quick: bool = False) -> Attack | None:
     """Where synthetic rows are denser than a second real sample, there were members.
 
-    At least half of the holdout is the attacker's second sample; he never learns from the rest, on which he is
-    judged, nor from members. Trees grown on the errors of those before learn the odds (gradient boosting).
+    At least half of the holdout is the attacker's second sample; he never learns from the rest, on which he
+    is judged, nor from members. Trees grown on the errors of those before learn the odds (gradient boosting).
 
     Raises:
         MissingExtraError: scikit-learn is not installed.

@@ -55,7 +55,8 @@ def _ranks(readings: np.ndarray[Any, Any], known: np.ndarray[Any, Any]) -> Level
     ranks = np.rint(below * (FAR / max(2 * len(known), 1)))
     ranks[np.isnan(readings)] = _MISSING
     ranks[np.isinf(readings)] = _FOREIGN
-    return ranks.astype(np.float32)
+    found: Levels = ranks.astype(np.float32)
+    return found
 
 
 def _closest_by_blocks(left: Levels, right: Levels) -> tuple[Levels, Places, Levels, Places]:

@@ -71,15 +71,15 @@ class Nearness:
             near, far, real = pool.map(lambda pair: closest(*pair), pairs)
         scale = float(FAR) * len(tables.columns)
         to_members, to_others, of_members, of_others, among = (
-            values / scale for values in (near[0], far[0], near[2], far[2], real[0].astype(np.float64))
+            values.astype(np.float64) / scale for values in (near[0], far[0], near[2], far[2], real[0])
         )
         return cls(
             samples=samples,
-            to_members=to_members.astype(np.float64),
-            to_others=to_others.astype(np.float64),
+            to_members=to_members,
+            to_others=to_others,
             neighbour=np.where(to_members <= to_others, near[1], len(samples.members) + far[1]),
-            of_members=of_members.astype(np.float64),
-            of_others=of_others.astype(np.float64),
+            of_members=of_members,
+            of_others=of_others,
             real=among,
         )
 
