@@ -204,11 +204,12 @@ def _codes(column: ModelledColumn, rows: Rows) -> Numbers:
             whole = np.where(np.isfinite(readings), readings, 0).astype("datetime64[s]")
             values = pd.Series(whole).where(np.isfinite(readings))
         return encode_column(column, values).astype(np.int64)
-    missing = column.other_code if column.missing_code is None else column.missing_code
-    foreign = -1 if column.out_of_domain == "drop" else column.other_code
-    fallback = [-1 if code is None else code for code in (missing, foreign)]
+    other, missing = column.other_code, column.missing_code
+    if missing is None:
+        missing = -1 if other is None else other
+    foreign = -1 if column.out_of_domain == "drop" else missing if other is None else other
     known = np.where(np.isfinite(readings), readings, 0).astype(np.int64)
-    return np.where(np.isnan(readings), fallback[0], np.where(np.isinf(readings), fallback[1], known))
+    return np.where(np.isnan(readings), missing, np.where(np.isinf(readings), foreign, known))
 
 
 def _information(tables: Tables, pair: Clique) -> float:
