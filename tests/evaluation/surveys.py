@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,7 @@ from dpsynth.evaluation.tables import Tables
 from dpsynth.generators import FittedModel
 from dpsynth.generators.registry import get
 from dpsynth.release import fit_table
+from dpsynth.testing import insecure_noise
 
 __all__ = ["SURVEY", "released", "survey"]
 
@@ -30,10 +33,21 @@ def survey(rows: int, *, seed: int) -> pd.DataFrame:
     )
 
 
-def released(method: str, epsilon: float, *, seed: int, rows: int = 200) -> tuple[Tables, FittedModel]:
-    """A survey, a holdout four times as long, and a release of the survey."""
+def released(
+    method: str, epsilon: float, *, seed: int, rows: int = 200, steady: bool = True
+) -> tuple[Tables, FittedModel]:
+    """A survey, a holdout four times as long, and a release of the survey.
+
+    Args:
+        method: Name of the generator.
+        epsilon: Budget.
+        seed: Of everything that is drawn.
+        rows: Of the survey, and of the synthetic table.
+        steady: Draw test noise, which repeats; real noise does not.
+    """
     real, holdout = survey(rows, seed=1000 + seed), survey(4 * rows, seed=2000 + seed)
-    with Ledger.in_memory() as ledger:
+    noise = insecure_noise(seed) if steady else contextlib.nullcontext()
+    with noise, Ledger.in_memory() as ledger:
         fitted = fit_table(
             real,
             schema=SURVEY,

@@ -59,7 +59,7 @@ def test_no_attack_exceeds_what_is_certified(method: str, epsilon: float) -> Non
     """An audit of the whole path: the mean over runs stays under the limits of the guarantee."""
     areas, gains = [], []
     for seed in range(40):
-        tables, fitted = released(method, epsilon, seed=seed)
+        tables, fitted = released(method, epsilon, seed=seed, steady=False)
         attack = clique_attack(tables, transcript=fitted.transcript)
         assert attack is not None
         areas.append(attack.area()[0])
@@ -72,13 +72,16 @@ def test_no_attack_exceeds_what_is_certified(method: str, epsilon: float) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "least"), [("allpairs", 0.8), ("mst", 0.72)])
-def test_a_careless_budget_is_found_every_time(method: str, least: float) -> None:
+@pytest.mark.parametrize(("method", "mean"), [("allpairs", 0.81), ("mst", 0.75)])
+def test_a_careless_budget_is_found_every_time(method: str, mean: float) -> None:
+    areas = []
     for seed in range(10):
-        tables, fitted = released(method, 100.0, seed=seed)
+        tables, fitted = released(method, 100.0, seed=seed, steady=False)
         attack = clique_attack(tables, transcript=fitted.transcript)
         assert attack is not None
-        assert attack.area()[0] > least
+        assert attack.area()[1][0] > 0.6
+        areas.append(attack.area()[0])
+    assert np.mean(areas) > mean
 
 
 def test_codes_are_those_that_the_generator_counted() -> None:
