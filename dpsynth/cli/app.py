@@ -10,6 +10,7 @@ import typer
 from dpsynth._version import __version__
 from dpsynth.cli import check, demo, init, plan, run, sample
 from dpsynth.cli.console import errors
+from dpsynth.cli.evaluate import evaluate, report
 from dpsynth.cli.ledger import ledger_app
 from dpsynth.errors import DpsynthError
 
@@ -28,6 +29,8 @@ app.command()(check.check)
 app.command()(plan.plan)
 app.command()(run.run)
 app.command()(sample.sample)
+app.command()(evaluate)
+app.command()(report)
 app.add_typer(ledger_app, name="ledger")
 
 
