@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ _GROUPS = 4
 _MOST = 200_000
 _DEAR = 50_000  # so many scores take the whole share; fewer take less
 _SIGNIFICANT = 2.0
+_OF_A_PAIR = 2
 _SURPRISE = 4.0
 _CELL_BYTES, _SCORE_BYTES = 16, 4_000
 
@@ -69,15 +71,13 @@ class TripleSearch:
         nodes = [i for i, name in enumerate(domain.columns) if domain.size_of(name) > 1 and name != target]
         if not (number and share and len(nodes) > 2 and math.comb(len(nodes), 3) <= _MOST):
             return None
-        if schema.constraints:  # rows that keep structural zeros may not exchange freely
-            return None
         candidates = tuple(itertools.combinations(nodes, 3))
-        scores = share * math.sqrt(min(1.0, len(candidates) / _DEAR)) * 2 / 3
+        part = share * math.sqrt(min(1.0, len(candidates) / _DEAR))
         return cls(
             candidates=candidates,
             number=number,
-            scores_mu=mu * math.sqrt(scores),
-            counts_mu=mu * math.sqrt(share / 3),
+            scores_mu=mu * math.sqrt(part * 2 / 3),
+            counts_mu=mu * math.sqrt(part / 3),
         )
 
     @property
@@ -123,8 +123,9 @@ class TripleSearch:
         wanted = {}
         for triple, (noisy, sigma) in zip(chosen, measurer.measure(asked), strict=True):
             table = np.asarray(noisy, np.float64).reshape(expected[triple].shape)
-            if _differs(table, expected[triple], sigma, len(rows)):
-                wanted[triple] = with_pairs(table, expected[triple])
+            fitted = with_pairs(table, expected[triple])
+            if _differs(fitted, expected[triple], max(float(table.sum()), 1.0), sigma, len(rows)):
+                wanted[triple] = fitted
         kept = {triple: expected[triple] for triple in wanted}
         return Triples(groups=tuple(groups), wanted=wanted, expected=kept)
 
@@ -153,10 +154,22 @@ class TripleSearch:
         return np.asarray(noisy, np.float64), sigma
 
     def _chosen(self, scores: FloatArray, sigma: float) -> list[Triple]:
-        """The best that stand out of the noise; at least one, because its price is in the plan."""
-        best = np.argsort(-scores, kind="stable")[: self.number]
-        kept = [int(i) for i in best if scores[i] > _SIGNIFICANT * sigma] or [int(best[0])]
-        return [self.candidates[i] for i in sorted(kept)]
+        """The best that stand out of the noise; at least one, because its price is in the plan.
+
+        A pair that the model has wrong is in many tables that differ; only two of them are taken.
+        """
+        order = np.argsort(-scores, kind="stable")
+        kept: list[Triple] = []
+        seen: Counter[tuple[int, int]] = Counter()
+        for i in order[: int((scores > _SIGNIFICANT * sigma).sum())]:
+            triple = self.candidates[i]
+            pairs = tuple(itertools.combinations(triple, 2))
+            if all(seen[pair] < _OF_A_PAIR for pair in pairs):
+                seen.update(pairs)
+                kept.append(triple)
+            if len(kept) == self.number:
+                break
+        return sorted(kept) or [self.candidates[order[0]]]
 
 
 def _groups(counts: JunctionModel) -> list[Indices]:
@@ -181,9 +194,11 @@ def _shares(grouped: Sequence[Indices], sizes: Sequence[int], triple: Triple) ->
     return shares
 
 
-def _differs(noisy: FloatArray, expected: FloatArray, sigma: float, rows: int) -> bool:
-    """Whether a table is farther from the model's than noise, and that both are samples, make likely."""
-    total = max(float(noisy.sum()), 1.0)
+def _differs(fitted: FloatArray, expected: FloatArray, total: float, sigma: float, rows: int) -> bool:
+    """Whether shares are farther from the model's than noise, and that both are samples, make likely.
+
+    Both have the same pairs, which takes noise away: the test errs towards leaving the model as it is.
+    """
     variance = sigma**2 + total * expected * (1 + total / max(rows, 1))
-    surplus = float(((noisy - total * expected) ** 2 / variance).sum()) - noisy.size
-    return surplus > _SURPRISE * math.sqrt(2 * noisy.size)
+    surplus = float(((total * (fitted - expected)) ** 2 / variance).sum()) - fitted.size
+    return surplus > _SURPRISE * math.sqrt(2 * fitted.size)
