@@ -37,7 +37,7 @@ _DEAR = 50_000  # so many scores take the whole share; fewer take less
 _SIGNIFICANT = 2.0
 _OF_A_PAIR = 2
 _SURPRISE = 4.0
-_CELL_BYTES, _SCORE_BYTES = 16, 4_000
+_CELL_BYTES, _SCORE_BYTES = 16, 8_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
