@@ -1,33 +1,37 @@
 """The deep methods beside the engine: on Adult, and on a table whose structure pairs cannot show.
 
     python benchmarks/deep.py --planted [--repeats 3] [--epsilons 1 3 10] [--methods allpairs hybrid ...]
+    python benchmarks/deep.py --wide [--chart wide.svg] [...]
     python benchmarks/deep.py --data FOLDER --score SCORE.py [...]
 
 The planted table has 12 binary columns, 50,000 rows; one column is the parity of two others, one that of
 three, each wrong in 10 % of the rows. Shown are distances over all pairs, all triples, and the two planted
-groups (a table without the parity is 0.4 away, a resample less than 0.01). Medians over the repeats.
+groups (a table without the parity is 0.4 away, a resample less than 0.01). `--wide` is a table of 104 columns
+(see deep_wide.py). Medians over the repeats; each run is a process of its own, whose peak memory is shown.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import multiprocessing
+import resource
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from chart import lines
+from deep_wide import KINDS, wide, wide_scores
 from quality_cases import CASES, Table, load_score, scores
 
 from dpsynth import Budget, Categorical, Ledger, Schema
 from dpsynth.generators.registry import get
 from dpsynth.release.pipeline import fit_table
-
-if TYPE_CHECKING:
-    from dpsynth.generators.base import Generator
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "allpairs": ("allpairs", {}),
@@ -75,8 +79,9 @@ def planted_scores(real: pd.DataFrame, synthetic: pd.DataFrame) -> dict[str, flo
 
 
 def one_run(
-    generator: Generator, table: Table, epsilon: float, seed: int
-) -> tuple[pd.DataFrame, float, float]:
+    name: str, options: dict[str, Any], table: Table, epsilon: float, seed: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    generator = get(name, **options)
     start = time.perf_counter()
     with Ledger.in_memory() as ledger:
         fitted = fit_table(
@@ -90,7 +95,13 @@ def one_run(
         )
     between = time.perf_counter()
     frame = fitted.sample(len(table.real), rng=seed).frame
-    return frame, between - start, time.perf_counter() - between
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return frame, {"fit": between - start, "sample": time.perf_counter() - between, "peak": peak}
+
+
+def alone(*order: Any) -> tuple[pd.DataFrame, dict[str, float]]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(one_run, *order).result()
 
 
 def report(
@@ -99,22 +110,34 @@ def report(
     options: dict[str, Any],
     found_in: Callable[[pd.DataFrame], dict[str, float]],
     shown: tuple[str, ...],
-) -> None:
-    print(
-        f"| method | epsilon | {' | '.join(shown)} | fit, s | sample, s |\n|---|{'---:|' * (len(shown) + 3)}"
-    )
+) -> dict[tuple[str, float], dict[str, float]]:
+    headings = ("method", "epsilon", *shown, "fit, s", "sample, s", "MB")
+    print(f"| {' | '.join(headings)} |\n|---|{'---:|' * (len(headings) - 1)}")
+    answers = {}
     for epsilon, method in itertools.product(args.epsilons, args.methods):
         name, own = METHODS[method]
         rows = []
         for seed in range(args.repeats):
-            frame, fit, sample = one_run(get(name, **own, **options), table, epsilon, seed)
-            rows.append({**found_in(frame), "fit": fit, "sample": sample})
+            frame, costs = alone(name, own | options, table, epsilon, seed)
+            rows.append(found_in(frame) | costs)
         medians = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
-        cells = " | ".join(f"{medians[key]:.4f}" for key in shown)
+        cells = [f"{medians[key]:.4f}" for key in shown]
+        seconds = [f"{medians[key]:.1f}" for key in ("fit", "sample")]
         print(
-            f"| {method} | {epsilon:g} | {cells} | {medians['fit']:.1f} | {medians['sample']:.1f} |",
+            f"| {' | '.join((method, f'{epsilon:g}', *cells, *seconds))} | {medians['peak']:.0f} |",
             flush=True,
         )
+        answers[method, epsilon] = medians
+    return answers
+
+
+def chart(answers: dict[tuple[str, float], dict[str, float]]) -> str:
+    series: dict[str, list[tuple[float, float]]] = {}
+    for (method, epsilon), medians in answers.items():
+        for label, kinds in (("three columns", ("parity of 2", "condition")), ("four", ("parity of 3",))):
+            value = statistics.mean(medians[kind] for kind in kinds)
+            series.setdefault(f"{method}, {label}", []).append((epsilon, value))
+    return lines(series, x="epsilon", y="distance of the planted tables")
 
 
 def main() -> None:
@@ -124,6 +147,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--score", type=Path)
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--wide", action="store_true")
+    parser.add_argument("--chart", type=Path, help="where --wide draws the planted errors, as SVG")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epsilons", type=float, nargs="*", default=[1.0, 10.0])
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
@@ -132,8 +157,16 @@ def main() -> None:
         table = planted()
         shown = ("tvd2", "tvd3", "parity of 2", "parity of 3")
         report(args, table, {}, lambda frame: planted_scores(table.real, frame), shown)
+    elif args.wide:
+        table = wide()
+        shown = ("tvd2", *KINDS, "planted")
+        answers = report(args, table, {}, lambda frame: wide_scores(table.real, frame), shown)
+        if args.chart:
+            args.chart.write_text(chart(answers))
     elif args.data is None or args.score is None:
-        raise SystemExit("deep: needs --planted, or --data FOLDER (benchmark tables) and --score SCORE.py.")
+        raise SystemExit(
+            "deep: needs --planted, --wide, or --data FOLDER (benchmark tables) and --score SCORE.py."
+        )
     else:
         yardstick, case = load_score(args.score), CASES["adult"]
         adult = case.read(args.data)

@@ -100,6 +100,7 @@ class DeepDesign:
         event: The price of one round.
         thorough: Whether the price is that of privacy loss distributions.
         scores_mu: Price of a histogram of scores after all rounds; 0 if it is not asked.
+        between: What is asked after the counts, before the rounds.
     """
 
     counts: AllPairs
@@ -110,6 +111,7 @@ class DeepDesign:
     event: PoissonGaussianEvent
     thorough: bool
     scores_mu: float = 0.0
+    between: tuple[Step, ...] = ()
 
     def plan(self, method: str, schema: Schema) -> Plan:
         """The counts, then the rounds."""
@@ -124,7 +126,7 @@ class DeepDesign:
         noise = event.noise_multiplier / math.sqrt(event.steps * self.schedule.rounds)
         return Plan(
             method=method,
-            steps=(*counts.steps, *rounds, *after),
+            steps=(*counts.steps, *self.between, *rounds, *after),
             expected_error={
                 **counts.expected_error,
                 "noise of the mean of all summed gradients (clips)": noise,
@@ -196,8 +198,11 @@ def design(
     share: float,
     schedule: Schedule,
     scores: float = 0.0,
+    between: tuple[Step, ...] = (),
 ) -> DeepDesign:
     """Divide the budget: `share` of it (of mu squared) for training, `scores` of that for a histogram.
+
+    What is asked `between` counts and training has its own Gaussian prices; the counts get what is left.
 
     Raises:
         MissingExtraError: torch is not installed; nothing is spent then.
@@ -206,10 +211,12 @@ def design(
     """
     require("torch", extra="deep")
     mu = mu_of(budget)
-    kept = Budget(rho=(1 - share) * mu**2 / 2, delta=budget.delta)
+    gaussians = tuple(step.event for step in between)
+    spent = sum(event.mu**2 for event in gaussians if isinstance(event, GaussianEvent))
+    kept = Budget(rho=((1 - share) * mu**2 - spent) / 2, delta=budget.delta)
     scores_mu = mu * math.sqrt(share * scores)
     asked = (GaussianEvent(mu=scores_mu),) if scores else ()
-    paid = (*counts.plan(schema, kept).events, *asked)
+    paid = (*counts.plan(schema, kept).events, *gaussians, *asked)
     thorough = schedule.thorough and budget.rho is None
     event = _round_event(
         paid, budget, schedule.steps, schedule.rounds, 1.0 if budget.rho else schedule.sampling_rate, thorough
@@ -223,6 +230,7 @@ def design(
         event=event,
         thorough=thorough,
         scores_mu=scores_mu,
+        between=between,
     )
     nothing = np.zeros(parameter_count(network, schema.domain), np.float32)
     none = np.zeros((0, len(schema.domain.sizes)), np.int64)

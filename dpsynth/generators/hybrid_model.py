@@ -8,7 +8,7 @@ they are the nearest to the critic's in relative entropy (Csiszár, 1975).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from dpsynth.generators.deep import CodeTable, as_columns, as_table
 from dpsynth.generators.rating import Rating
 from dpsynth.graphical.evidence import Given
 from dpsynth.graphical.junction_model import JunctionModel
+from dpsynth.graphical.triples import Triples
 from dpsynth.mechanisms import Critic, parameter_count
 from dpsynth.schema.schema import Schema
 
@@ -25,7 +26,7 @@ __all__ = ["HybridModel"]
 
 _SWEEPS = 5
 _FARTHEST = 50.0
-_ARRAYS = "counts."
+_ARRAYS, _TRIPLES = "counts.", "triples."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -34,6 +35,7 @@ class HybridModel:
 
     Attributes:
         counts: The model of the counts.
+        triples: Tables of three columns that rows get beyond the pairs.
         rating: Says how much likelier each row is among private ones.
         candidates: Rows drawn for each that is kept.
     """
@@ -43,6 +45,7 @@ class HybridModel:
     counts: JunctionModel
     rating: Rating
     candidates: int
+    triples: Triples = field(default_factory=Triples)
 
     @property
     def schema(self) -> Schema:
@@ -57,14 +60,26 @@ class HybridModel:
     def sample_codes(
         self, rows: int, rng: np.random.Generator, given: Given | None = None
     ) -> dict[str, np.ndarray[Any, Any]]:
-        """Draw `rows` records; those under `given` are weighted, not polished."""
-        drawn = as_table(self.schema, self.counts.sample_codes(self.candidates * rows, rng, given))
+        """Draw `rows` records; those under `given` are weighted, not polished.
+
+        If the critic makes no difference they are those of the counts, as they are.
+        """
+        if self.rating.flat and not (given and self.triples.wanted):
+            return self.counts.sample_codes(rows, rng, given, self.triples)
+        counted = self.counts.sample_codes(self.candidates * rows, rng, given, self.triples)
+        drawn = as_table(self.schema, counted)
         weights = self.rating.weights(self.schema.domain, drawn)
-        if not given:
-            weights = self._raked(weights, drawn)
+        weights = (
+            weights * self.triples.weights(self._coarse(drawn)) if given else self._raked(weights, drawn)
+        )
         kept = drawn[_resampled(weights, drawn, rows, rng)]
         found = as_columns(self.schema, kept)
-        return found if given else self.counts.polished(found, rng)
+        return found if given else self.counts.polished(found, rng, self.triples)
+
+    def _coarse(self, rows: CodeTable) -> np.ndarray[Any, Any]:
+        """The buckets of rows of codes."""
+        named = zip(self.counts.buckets, rows.T, strict=True)
+        return np.stack([own[codes] for own, codes in named], axis=1).astype(np.int32)
 
     def probability(self, given: Given) -> float:
         """The share of records that have `given` in the model of the counts, without the critic."""
@@ -72,7 +87,7 @@ class HybridModel:
 
     def _raked(self, weights: np.ndarray[Any, Any], rows: CodeTable) -> np.ndarray[Any, Any]:
         """The nearest weights under which the rows have the measured pairs, after some sweeps."""
-        coarse = [own[codes] for own, codes in zip(self.counts.buckets, rows.T, strict=True)]
+        coarse = self._coarse(rows).T.astype(np.int64)
         classes = self.counts.classes
         layer = np.zeros(len(rows), np.int64) if classes is None else coarse[classes]
         cells = []
@@ -92,12 +107,14 @@ class HybridModel:
         """Header and arrays of both parts."""
         header, arrays = self.counts.state()
         hidden = list(self.rating.critic.hidden)
-        told = {"counts": header, "hidden": hidden, "candidates": self.candidates}
+        triples, tables = self.triples.state()
+        told = {"counts": header, "hidden": hidden, "candidates": self.candidates, "triples": triples}
         return told, {
             "critic": self.rating.parameters,
             "edges": self.rating.edges,
             "ratios": self.rating.ratios,
             **{_ARRAYS + name: array for name, array in arrays.items()},
+            **{_TRIPLES + name: array for name, array in tables.items()},
         }
 
     @classmethod
@@ -116,6 +133,8 @@ class HybridModel:
             parameters = np.asarray(arrays["critic"], np.float32)
             edges, ratios = (np.asarray(arrays[name], np.float64) for name in ("edges", "ratios"))
             candidates = int(header["candidates"])
+            tables = {n.removeprefix(_TRIPLES): a for n, a in arrays.items() if n.startswith(_TRIPLES)}
+            triples = Triples.from_state(header["triples"], tables)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError("The saved model lacks a field or a table.") from error
         fitting = (
@@ -126,10 +145,12 @@ class HybridModel:
             and bool((ratios >= 0).all())
             and bool((np.diff(edges) > 0).all())
         )
+        if not triples.fit(counts.tree.sizes):
+            raise StorageError("The tables of three columns of the saved model do not fit its schema.")
         if not fitting or candidates < 1:
             raise StorageError("The critic of the saved model does not fit its schema.")
         rating = Rating(critic=critic, parameters=parameters, edges=edges, ratios=ratios)
-        return cls(counts=counts, rating=rating, candidates=candidates)
+        return cls(counts=counts, triples=triples, rating=rating, candidates=candidates)
 
 
 def _resampled(

@@ -21,6 +21,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 _SHARES = np.r_[0.01, 0.02, np.linspace(0.05, 0.95, 19), 0.98, 0.99]
 _AT_ONCE = 8192
 _DOUBT = 2.0
+_SURPRISE = 3.0  # deviations of the sum over all intervals beyond which a critic is believed
 _DIGITS = 9
 
 
@@ -50,6 +51,11 @@ class Rating:
             self._scored(domain, rows[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)
         ]
         return np.concatenate([np.zeros(0), *parts])
+
+    @property
+    def flat(self) -> bool:
+        """Whether it makes no difference between rows."""
+        return bool((self.ratios == self.ratios[0]).all())
 
     def weights(self, domain: Domain, rows: CodeTable) -> FloatArray:
         """The ratio of each row."""
@@ -87,8 +93,8 @@ def score_ratios(
 ) -> FloatArray:
     """For each interval the share of private rows over that of public ones.
 
-    Where both differ by less than noise makes likely, the ratio is pulled to one: by the share of the squared
-    difference that noise explains (James and Stein, 1961).
+    If all differences together are no more than noise makes likely, every ratio is exactly one. Otherwise
+    each is pulled to one by the share of its squared difference that noise explains (James and Stein, 1961).
 
     Args:
         scores: Of public rows.
@@ -102,6 +108,9 @@ def score_ratios(
     gaps = noisy - expected
     # Noise of the private counts, and that both tables are samples.
     variance = sigma**2 + expected * (1 + total / public.sum())
+    surplus = float((gaps**2 / variance).sum()) - len(gaps)
+    if surplus < _SURPRISE * np.sqrt(2 * len(gaps)):
+        return np.ones(len(gaps))
     kept = np.maximum(1 - _DOUBT * variance / np.maximum(gaps**2, 1e-12), 0.0)
     ratios: FloatArray = np.maximum(1 + kept * gaps / expected, 0.0) + 1e-3
     return ratios

@@ -18,10 +18,12 @@ from dpsynth.graphical.elimination import chain_marginal, eliminated, expanded, 
 from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.expansion import Expansion, parts
 from dpsynth.graphical.junction_tree import Edge, JunctionTree
+from dpsynth.graphical.margins import move_to_margin, whole_counts
 from dpsynth.graphical.polish import polish
 from dpsynth.graphical.reconciled import zero_factors
 from dpsynth.graphical.row_rules import RowRules
 from dpsynth.graphical.sampling import Codes, RowSampler
+from dpsynth.graphical.triples import Triples
 from dpsynth.graphical.zeros import AllowedTable, allowed_tables, bucket_allowed, possible_cells
 from dpsynth.schema.schema import Schema
 
@@ -72,9 +74,16 @@ class JunctionModel:
             array.setflags(write=False)
 
     def sample_codes(
-        self, rows: int, rng: np.random.Generator, given: Given | None = None
+        self,
+        rows: int,
+        rng: np.random.Generator,
+        given: Given | None = None,
+        triples: Triples | None = None,
     ) -> dict[str, Codes]:
-        """Draw `rows` records; `given` says which codes columns may have, all else follows."""
+        """Draw `rows` records; `given` says which codes columns may have, all else follows.
+
+        Without `given` they also get the tables of `triples`.
+        """
         known = self._known(given or {})
         if known:
             drawn = sample_cliques(self.tree, self._conditioned(given or {}, known), rows, rng)
@@ -86,26 +95,50 @@ class JunctionModel:
                 name: parts(drawn[:, node], self.buckets[node], details[node], sampler)
                 for node, name in enumerate(self.schema.domain.columns)
             }
-        return self._expanded(sample_cliques(self.tree, self.beliefs, rows, rng), rng)
+        return self._expanded(sample_cliques(self.tree, self.beliefs, rows, rng), rng, triples)
 
-    def polished(self, codes: Mapping[str, Codes], rng: np.random.Generator) -> dict[str, Codes]:
-        """Rows like `codes`, with as few changes as give them the pairs that were measured.
+    def polished(
+        self, codes: Mapping[str, Codes], rng: np.random.Generator, triples: Triples | None = None
+    ) -> dict[str, Codes]:
+        """Rows like `codes`, with as few changes as give them the columns and pairs that were measured.
 
         Within a bucket codes are drawn anew.
         """
-        coarse = [
-            own[codes[name]] for name, own in zip(self.schema.domain.columns, self.buckets, strict=True)
-        ]
-        return self._expanded(np.stack(coarse, axis=1).astype(np.int32), rng)
+        named = zip(self.schema.domain.columns, self.buckets, strict=True)
+        coarse = np.stack([own[codes[name]] for name, own in named], axis=1).astype(np.int32)
+        return self._expanded(coarse, rng, triples)
 
-    def _expanded(self, drawn: Codes, rng: np.random.Generator) -> dict[str, Codes]:
+    def _move_to_margins(self, drawn: Codes, rng: np.random.Generator) -> None:
+        """Give rows of buckets the measured counts of the classes, then of each column in each class."""
+        rules = self._rules
+        if self.classes is not None and self.targets:
+            sizes = whole_counts(next(iter(self.targets.values())).sum(axis=(1, 2)), len(drawn))
+            move_to_margin(drawn, self.classes, sizes, rng, rules)
+        for rows, wanted in self._wanted(drawn):
+            part = drawn[rows]
+            margins: dict[int, FloatArray] = {}
+            for (left, right), table in wanted.items():
+                margins |= {left: table.sum(axis=1), right: table.sum(axis=0)}
+            for node, margin in margins.items():
+                move_to_margin(part, node, whole_counts(margin, len(rows)), rng, rules)
+            drawn[rows] = part
+
+    def _expanded(
+        self, drawn: Codes, rng: np.random.Generator, triples: Triples | None = None
+    ) -> dict[str, Codes]:
         """Rows of buckets, polished, with a code for each bucket."""
+        self._move_to_margins(drawn, rng)
         codes, rules = np.empty_like(drawn), self._rules
         rounds = min(_ROUNDS, max(2, _PROPOSALS // max(drawn.size, 1)))
-        for chosen, wanted in self._wanted(drawn):
+        layers = list(self._wanted(drawn))
+        for chosen, wanted in layers:
             part = drawn[chosen]
             polish(part, self.tree.sizes, wanted, rng, rounds=rounds, rules=rules)
-            codes[chosen] = self._inside.expand(part, wanted, rng, rounds=rounds)
+            drawn[chosen] = part
+        if triples is not None:
+            triples.impose(drawn, self.tree.sizes, layers, rng)
+        for chosen, wanted in layers:
+            codes[chosen] = self._inside.expand(drawn[chosen], wanted, rng, rounds=rounds)
         return {name: codes[:, node] for node, name in enumerate(self.schema.domain.columns)}
 
     def marginal(self, columns: Sequence[str]) -> FloatArray:

@@ -258,7 +258,7 @@ def test_polished_rows_keep_the_counts_of_each_column_and_gain_the_pairs(fitted:
     found = fitted.polished(apart, rng)
     for node, name in enumerate("abc"):
         counts = [np.bincount(np.array(BUCKETS[node])[codes[name]]) for codes in (apart, found)]
-        np.testing.assert_array_equal(*counts)
+        np.testing.assert_allclose(*counts, atol=rows * 2e-3 if fitted.targets else 0)
         np.testing.assert_array_equal(apart[name], before[name])
     if not fitted.targets:
         for node, name in enumerate("abc"):
@@ -275,9 +275,10 @@ def test_polished_rows_have_the_detail_inside_a_bucket() -> None:
     fitted, rows = model(), 20_000
     first = {name: np.zeros(rows, np.int64) for name in "abc"}
     found = fitted.polished(first, np.random.default_rng(0))
-    assert np.mean(found["a"] == 0) == pytest.approx(0.25, abs=1e-3)
-    assert set(found["a"]) == {0, 1}
-    assert set(found["c"]) == {0, 2}
+    lower = found["a"] < 2
+    assert np.mean(lower) == pytest.approx(fitted.marginal(["a"])[:2].sum(), abs=1e-4)
+    assert np.mean(found["a"][lower] == 0) == pytest.approx(0.25, abs=1e-3)
+    assert 3 not in found["a"]
     assert fitted.polished({name: codes[:0] for name, codes in first.items()}, np.random.default_rng(0))[
         "a"
     ].shape == (0,)
