@@ -150,7 +150,7 @@ def _of_pairs(anchors: Anchors, pairs: Result, most: int | None) -> tuple[Result
     return score, share
 
 
-def _shares(tables: Sequence[CodeArray], sizes: Sequence[int], group: Group) -> list[Shares]:
+def _shares(tables: Sequence[np.ndarray[Any, Any]], sizes: Sequence[int], group: Group) -> list[Shares]:
     """Of each table the shares of rows in the cells of some columns."""
     keys, cells = [table[:, group[0]].astype(np.int64) for table in tables], sizes[group[0]]
     for column in group[1:]:
