@@ -144,6 +144,17 @@ def test_the_strongest_pairs_are_found_in_the_synthetic_rows() -> None:
     assert len(dependent_pairs(tables)) == 10
 
 
+def test_tables_of_columns_that_are_not_compared_are_left_out() -> None:
+    tables, fitted = released("mst", 100.0, seed=0)
+    few = Schema(name="few", columns=SURVEY.columns[:6])
+    real, holdout = survey(200, seed=1000), survey(800, seed=2000)
+    attack = clique_attack(Tables.read(real, real, few, holdout=holdout), transcript=fitted.transcript)
+    whole = clique_attack(tables, transcript=fitted.transcript)
+    assert attack is not None
+    assert whole is not None
+    assert 0.5 < attack.area()[0] < whole.area()[0]
+
+
 def test_what_cannot_be_attacked_is_told() -> None:
     frame = people(50)
     assert all(

@@ -46,6 +46,10 @@ def test_the_area_counts_ties_half() -> None:
     assert math.isnan(area(np.array([]), np.zeros(3))[0])
 
 
+def test_one_row_tells_nothing_about_an_area() -> None:
+    assert area(np.array([0.0, 1.0]), np.array([0.5])) == (0.5, (0.0, 1.0))
+
+
 def test_the_area_below_one_half_is_told() -> None:
     """Others cut at one half, and then every attack looks like one that works a little."""
     value, (low, high) = area(np.arange(50.0), np.arange(50.0) + 30)
