@@ -65,7 +65,9 @@ def main() -> None:
         )
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-        print(f"{'quick' if quick else 'full'}: {seconds:.1f} s, peak of the process {peak:,.0f} MB", flush=True)
+        print(
+            f"{'quick' if quick else 'full'}: {seconds:.1f} s, peak of the process {peak:,.0f} MB", flush=True
+        )
     print(report.evaluation.to_frame().drop(columns="note").to_string(index=False))
     if args.out is not None:
         page = report.save(args.out)

@@ -50,7 +50,7 @@ def evaluate(
         str | None, typer.Option("--dataset", help="Account in the ledger. Default: the file's name.")
     ] = None,
 ) -> None:
-    """Compare a synthetic table with real rows. The result is confidential, but for scores that are bought."""
+    """Compare a synthetic table with real rows. The result is confidential, except scores that are bought."""
     from dpsynth.evaluation.evaluate import evaluate as compare_tables
     from dpsynth.evaluation.published import published_scores
     from dpsynth.evaluation.report.findings import findings
