@@ -41,7 +41,7 @@ def direct(
     runs, `parts` has the runs.
     """
     _validate.positive("epsilon", epsilon)
-    runs = 3 if quick else 5
+    runs = 3 if quick or (target.classes is not None and len(target.classes) > 2) else 5
     return tuple(
         _result(tables, target, split, name, train, epsilon, runs)
         for name, train in (("logistic", _logistic), ("naive_bayes", _naive_bayes))
@@ -153,7 +153,7 @@ def _logistic(
         )
         perturbed = noise.randomise(loss)
         best = minimize(
-            perturbed, np.zeros(sum(constant)), method="L-BFGS-B", jac=True, options={"maxiter": 100}
+            perturbed, np.zeros(sum(constant)), method="L-BFGS-B", jac=True, options={"maxiter": 60}
         )
         found[:, one] = right @ best.x
     return found
