@@ -126,7 +126,7 @@ def _estimator(tables: Tables, target: Target, family: str, rows: int, *, quick:
         not tables.numeric(tables.columns[i]) and sizes[i] <= _MOST_CATEGORIES for i in target.inputs
     ]
     return kind(
-        max_iter=30 if quick or several else 60,
+        max_iter=15 if quick and several else 30 if quick or several else 60,
         # Steps for rare classes are large and overshoot, so they are kept short.
         learning_rate=0.08 if several else 0.15,
         l2_regularization=5.0 if several else 0.0,
