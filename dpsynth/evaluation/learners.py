@@ -120,13 +120,16 @@ def _estimator(tables: Tables, target: Target, family: str, rows: int, *, quick:
     kind = (
         ensemble.HistGradientBoostingRegressor if classes is None else ensemble.HistGradientBoostingClassifier
     )
+    several = classes is not None and classes > 2
     sizes = {i: tables.sizes[i] for i in target.inputs}
     categories = [
         not tables.numeric(tables.columns[i]) and sizes[i] <= _MOST_CATEGORIES for i in target.inputs
     ]
     return kind(
-        max_iter=30 if quick or (classes or 2) > 2 else 60,
-        learning_rate=0.15,
+        max_iter=15 if quick and several else 30 if quick or several else 60,
+        # Steps for rare classes are large and overshoot, so they are kept short.
+        learning_rate=0.08 if several else 0.15,
+        l2_regularization=5.0 if several else 0.0,
         max_leaf_nodes=15,
         early_stopping=False,
         categorical_features=categories,

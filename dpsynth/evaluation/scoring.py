@@ -33,13 +33,18 @@ def area(scores: Floats, positive: np.ndarray[Any, np.dtype[np.bool_]], weights:
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    sorted_weights = weights[:, order]
-    yes = np.add.reduceat(sorted_weights * positive[order], starts, axis=1)
-    no = np.add.reduceat(sorted_weights, starts, axis=1) - yes
-    below = np.cumsum(no, axis=1) - no / 2
-    pairs = yes.sum(axis=1) * no.sum(axis=1)
+    group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(ranked))))
+    ends = np.append(starts[1:], len(ranked))
+    # One line for each row and one column for each resample: lines are copied whole, which is quick.
+    lines = np.ascontiguousarray(weights.T)[order]
+    chosen = np.flatnonzero(positive[order])
+    yes = lines[chosen]
+    lines[chosen] = 0
+    below = np.concatenate([np.zeros((1, len(weights))), np.cumsum(lines, axis=0)])
+    middle = (below[starts[group[chosen]]] + below[ends[group[chosen]]]) / 2
+    pairs = yes.sum(axis=0) * below[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Floats = np.where(pairs > 0, (yes * below).sum(axis=1) / pairs, np.nan)
+        found: Floats = np.where(pairs > 0, (yes * middle).sum(axis=0) / pairs, np.nan)
     return found
 
 
