@@ -22,11 +22,16 @@ def findings(evaluation: Evaluation) -> tuple[str, ...]:
             sentence = tell(known[name])
             if sentence:
                 found.append(sentence)
-    weak = [
-        r for r in known.values() if r.achieved is not None and r.achieved < _FAR and r.name not in _TELLING
-    ]
+    weak = [result for result in known.values() if _is_weak(result) and result.name not in _TELLING]
     found += [_weak(result) for result in sorted(weak, key=lambda r: (r.achieved or 0.0, r.name))[:3]]
     return tuple(found)
+
+
+def _is_weak(result: Result) -> bool:
+    """Far from the ceiling, on a scale whose ends chance does not mix up."""
+    achieved, ends = result.achieved, (result.floor or 0.0, result.ceiling or 0.0)
+    apart = abs(ends[0] - ends[1]) > max(map(abs, ends)) / 2
+    return achieved is not None and apart and achieved < _FAR
 
 
 def _weak(result: Result) -> str:
@@ -93,7 +98,7 @@ def _ceiling(result: Result) -> str:
 def _copies(result: Result) -> str:
     words = f"{result.value:.2%} of the synthetic rows equal a real row that the generator learned from"
     if result.ceiling is not None and math.isfinite(result.ceiling):
-        words += f"; against real rows that it has never seen it is {result.ceiling:.2%}"
+        words += f"; of real rows that it has never seen {result.ceiling:.2%} do"
     return words + "."
 
 
