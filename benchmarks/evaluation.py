@@ -16,7 +16,7 @@ from pathlib import Path
 from quality_cases import CASES
 
 from dpsynth import Budget, Ledger
-from dpsynth.evaluation.evaluate import evaluate
+from dpsynth.evaluation import evaluate
 from dpsynth.evaluation.report import release_card
 from dpsynth.generators.registry import get
 from dpsynth.release.pipeline import fit_table

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dpsynth._version import __version__
 
 if TYPE_CHECKING:
+    from dpsynth.evaluation import evaluate
     from dpsynth.generators import FittedModel, SyntheticTable
     from dpsynth.ledger import Cap, Ledger
     from dpsynth.privacy import Budget, Unit, price
@@ -60,12 +61,14 @@ __all__ = [
     "Text",
     "Unit",
     "__version__",
+    "evaluate",
     "load",
     "price",
     "synthesize",
 ]
 
 _HOMES = {
+    "dpsynth.evaluation": ("evaluate",),
     "dpsynth.generators": ("FittedModel", "SyntheticTable"),
     "dpsynth.ledger": ("Cap", "Ledger"),
     "dpsynth.privacy": ("Budget", "Unit", "price"),

@@ -51,7 +51,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Compare a synthetic table with real rows. The result is confidential, except scores that are bought."""
-    from dpsynth.evaluation.evaluate import evaluate as compare_tables
+    from dpsynth.evaluation import evaluate as compare_tables
     from dpsynth.evaluation.published import published_scores
     from dpsynth.evaluation.report.findings import findings
     from dpsynth.ledger import Ledger

@@ -33,6 +33,7 @@ CURATED = [
     "Text",
     "Unit",
     "__version__",
+    "evaluate",
     "load",
     "price",
     "synthesize",

@@ -10,7 +10,7 @@ from evaluation.people import SCHEMA, independent, people
 
 from dpsynth import Budget, Ledger
 from dpsynth.errors import DataError
-from dpsynth.evaluation.evaluate import Report, evaluate
+from dpsynth.evaluation import Report, evaluate
 from dpsynth.evaluation.report import release_card
 from dpsynth.evaluation.report.findings import findings
 from dpsynth.generators.independent import Independent
