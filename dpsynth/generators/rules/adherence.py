@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["adherence"]
 
-_TOLERANCE = 1e-9
-
 
 def adherence(rules: Rules, frame: pd.DataFrame) -> dict[str, float]:
     """The share of rows that meets each constraint and each formula of `rules`."""
@@ -56,13 +54,13 @@ def _differs(
     rule: DerivedRule, expected: Values, found: Values, known: Mapping[str, Facts]
 ) -> np.ndarray[Any, Any]:
     """Where a value is not what the formula gives; a gap is wrong only if the rule itself makes none."""
-    scale = np.maximum(np.abs(expected.data), 1.0) * _TOLERANCE if expected.kind == "number" else 0.0
+    scale = 0.25 * 10.0**-rule.decimals if expected.kind == "number" else 0.0  # of the last digit
     equal = np.abs(expected.data.astype(np.float64) - found.data.astype(np.float64)) <= scale
     wrong = (~found.gaps & (expected.gaps | ~equal)) | (found.gaps & ~expected.gaps & (rule.gaps is None))
     limits = known[rule.name]
     if expected.kind == "number":
         wrong |= ~found.gaps & (
-            (found.data < limits.low - _TOLERANCE) | (found.data > limits.high + _TOLERANCE)
+            (found.data < limits.low - scale) | (found.data > limits.high + scale)
         )
     return np.asarray(wrong)
 

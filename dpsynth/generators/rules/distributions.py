@@ -22,8 +22,9 @@ __all__ = ["Distribution"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Parameters = tuple[tuple[str, float], ...]
-_TAIL = 1e-15  # what a table of a discrete distribution may leave out where nothing else bounds it
-_LONGEST_TABLE = 200_000
+_LONGEST_TABLE = 500_000
+_SPREADS = 40  # standard deviations that a table reaches to either side where no bound ends it before
+_LEFT_OUT = 1e-9  # the most that such a table may leave out
 _SMALLEST = 2.0**-53
 
 
@@ -116,7 +117,7 @@ def _is_discrete(law: Any) -> bool:
     return isinstance(law, stats.rv_discrete)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _inverse(name: str, parameters: Parameters, low: float, high: float) -> Callable[[Floats], Floats]:
     law = _law(name)(**dict(parameters))
     with np.errstate(all="ignore"):
@@ -149,31 +150,24 @@ def _of_continuous(law: Any, low: float, high: float) -> Callable[[Floats], Floa
 
 
 def _of_discrete(law: Any, low: float, high: float) -> Callable[[Floats], Floats] | None:
+    """By a table of all values: scipy's own inverse may sum a billion of them for each."""
     start, end = law.support()
-    first, last = max(math.ceil(low) if math.isfinite(low) else low, start), min(high, end)
-    first = first if math.isfinite(first) else float(law.ppf(_TAIL))
-    if last - first > _LONGEST_TABLE:
-        last = max(min(last, float(law.isf(_TAIL))), first)
-    if not first <= last or not math.isfinite(last - first) or last - first > _LONGEST_TABLE:
-        return _of_wide(law, low, high) if first <= last else None
-    values = np.arange(first, math.floor(last) + 1.0)
-    steps = np.cumsum(law.pmf(values))
-    if not len(steps) or not steps[-1] > 0:
+    first, last = max(math.ceil(low), start), min(math.floor(high), end)
+    if first > last:
         return None
-    steps /= steps[-1]
+    wide = last - first > _LONGEST_TABLE
+    if wide:
+        center, spread = law.mean(), law.std()
+        if math.isfinite(center) and math.isfinite(spread):
+            first = max(first, math.floor(center - _SPREADS * spread))
+            last = min(last, math.ceil(center + _SPREADS * spread))
+    steps = np.cumsum(law.pmf(values := np.arange(first, last + 1.0))) if last - first <= _LONGEST_TABLE else []
+    if not len(steps) or (wide and steps[-1] < 1.0 - _LEFT_OUT):
+        raise ConfigurationError(
+            f"A discrete distribution is drawn from a table of its values, and {law.dist.name!r} has too many. "
+            "Give a minimum and a maximum that are closer, or take a continuous one with decimals: 0."
+        )
+    if not steps[-1] > 0:
+        return None
+    steps = steps / steps[-1]
     return lambda uniforms: values[np.searchsorted(steps, uniforms, side="right")]
-
-
-def _of_wide(law: Any, low: float, high: float) -> Callable[[Floats], Floats] | None:
-    """Too many values for a table: the quantile function itself."""
-    first = float(law.cdf(math.ceil(low) - 1)) if math.isfinite(low) else 0.0
-    last = float(law.cdf(high))
-    if not last > first:
-        return None
-
-    def inverse(uniforms: Floats) -> Floats:
-        with np.errstate(all="ignore"):
-            found: Floats = np.asarray(law.ppf(first + uniforms * (last - first)), dtype=np.float64)
-        return np.clip(found, math.ceil(low) if math.isfinite(low) else low, high)
-
-    return inverse

@@ -220,9 +220,9 @@ def _quotient(node: Node, parts: list[Facts]) -> Interval:
     if not _without_zero(parts[1]):
         return -math.inf, math.inf, True
     low, high = _corners(parts, lambda a, b: a / b)
-    return (
-        (_round(low, math.floor), _round(high, math.floor), False) if node.op == "//" else (low, high, False)
-    )
+    if node.op == "/":
+        return low, high, False
+    return _round(low, math.floor) - 1.0, _round(high, math.floor), False  # 1.0 // 0.1 is 9
 
 
 def _rest(_node: Node, parts: list[Facts]) -> Interval:
@@ -254,8 +254,9 @@ def _stepwise(operate: Callable[[float], float]) -> Callable[[Node, list[Facts]]
 
 def _rounded(node: Node, parts: list[Facts]) -> Interval:
     places = int(node.parts[1].value) if len(node.parts) == 2 else 0  # type: ignore[arg-type]
-    half = 0.5 * 10.0**-places
-    return parts[0].low - half, parts[0].high + half, False
+    low, high = (_round(end, lambda value: round(value, places)) for end in (parts[0].low, parts[0].high))
+    half = 10.0**-places  # the last digit of numpy and Python may differ
+    return low - half, high + half, False
 
 
 def _root(_node: Node, parts: list[Facts]) -> Interval:

@@ -155,7 +155,7 @@ def _check_keys(rules: Rules, rows: int) -> None:
     for rule in rules.columns:
         if isinstance(rule, KeyRule) and rule.pattern is not None and rows >= 10 ** rule.pattern.count("#"):
             raise ConfigurationError(
-                f"Column {rule.name!r}: the pattern {rule.pattern!r} has too few '#' for {rows} different keys."
+                f"Column {rule.name!r}: {rule.pattern!r} has too few '#' for {rows} different keys; add some."
             )
 
 
