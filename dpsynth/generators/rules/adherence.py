@@ -59,9 +59,7 @@ def _differs(
     wrong = (~found.gaps & (expected.gaps | ~equal)) | (found.gaps & ~expected.gaps & (rule.gaps is None))
     limits = known[rule.name]
     if expected.kind == "number":
-        wrong |= ~found.gaps & (
-            (found.data < limits.low - scale) | (found.data > limits.high + scale)
-        )
+        wrong |= ~found.gaps & ((found.data < limits.low - scale) | (found.data > limits.high + scale))
     return np.asarray(wrong)
 
 

@@ -161,7 +161,9 @@ def _of_discrete(law: Any, low: float, high: float) -> Callable[[Floats], Floats
         if math.isfinite(center) and math.isfinite(spread):
             first = max(first, math.floor(center - _SPREADS * spread))
             last = min(last, math.ceil(center + _SPREADS * spread))
-    steps = np.cumsum(law.pmf(values := np.arange(first, last + 1.0))) if last - first <= _LONGEST_TABLE else []
+    steps = (
+        np.cumsum(law.pmf(values := np.arange(first, last + 1.0))) if last - first <= _LONGEST_TABLE else []
+    )
     if not len(steps) or (wide and steps[-1] < 1.0 - _LEFT_OUT):
         raise ConfigurationError(
             f"A discrete distribution is drawn from a table of its values, and {law.dist.name!r} has too many. "

@@ -27,7 +27,9 @@ UNIFORMS = np.linspace(0, 1, 401)
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 @given(low=st.floats(1, 4), width=st.floats(0.5, 5))
-def test_quantiles_are_those_of_the_truncated_distribution(law: Distribution, low: float, width: float) -> None:
+def test_quantiles_are_those_of_the_truncated_distribution(
+    law: Distribution, low: float, width: float
+) -> None:
     high = low + width
     if law.discrete:
         low, high = np.floor(low), np.floor(low) + np.ceil(width)
@@ -48,7 +50,12 @@ def test_far_tails_keep_their_digits() -> None:
     upper, lower = law.quantiles(UNIFORMS, 9.0, 10.0), law.quantiles(UNIFORMS, -10.0, -9.0)
     assert len(np.unique(upper)) > 390
     assert upper == pytest.approx(-lower[::-1], rel=1e-9)
-    assert stats.kstest(law.quantiles(np.random.default_rng(1).random(2000), 9.0, 99.0) - 9.0, "expon", (0, 1 / 9.1)).pvalue > 1e-3
+    assert (
+        stats.kstest(
+            law.quantiles(np.random.default_rng(1).random(2000), 9.0, 99.0) - 9.0, "expon", (0, 1 / 9.1)
+        ).pvalue
+        > 1e-3
+    )
 
 
 def test_a_discrete_distribution_with_a_long_tail_needs_a_maximum() -> None:

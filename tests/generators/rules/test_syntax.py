@@ -106,9 +106,13 @@ def test_the_source_of_expressions_runs_no_code() -> None:
     from dpsynth.generators.rules import evaluation, facts, syntax
 
     for module in (syntax, facts, evaluation):
-        calls = [node.func for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+        calls = [
+            node.func for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)
+        ]
         names = {call.id for call in calls if isinstance(call, ast.Name)}
-        assert names.isdisjoint({"eval", "exec", "compile", "getattr", "__import__", "open", "globals", "setattr"})
+        assert names.isdisjoint(
+            {"eval", "exec", "compile", "getattr", "__import__", "open", "globals", "setattr"}
+        )
 
 
 def test_deep_nesting_does_not_kill_the_process() -> None:
