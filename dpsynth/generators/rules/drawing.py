@@ -200,7 +200,13 @@ def _text(rule: TextRule, so_far: _SoFar) -> Values:
 
 
 def _faker(rule: FakerRule, so_far: _SoFar) -> Values:
-    source = _lazy.require("faker", extra="rules").Faker(rule.locale)
+    faker = _lazy.require("faker", extra="rules")
+    try:
+        source = faker.Faker(rule.locale)
+    except AttributeError as error:
+        raise ConfigurationError(
+            f"Column {rule.name!r}: faker has no locale {rule.locale!r}. Choose another, such as 'en_US'."
+        ) from error
     # Only what a provider offers: the object has other methods, which are none of our business.
     if not any(callable(getattr(provider, rule.provider, None)) for provider in source.get_providers()):
         raise ConfigurationError(
@@ -209,7 +215,12 @@ def _faker(rule: FakerRule, so_far: _SoFar) -> Values:
         )
     source.seed_instance(so_far.block.seed_of(f"column: {rule.name}"))
     make = getattr(source, rule.provider)
-    texts = np.array([str(make()) for _ in range(so_far.rows)], dtype=object)
+    try:
+        texts = np.array([str(make()) for _ in range(so_far.rows)], dtype=object)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"Column {rule.name!r}: the provider {rule.provider!r} of faker needs arguments. Choose another one."
+        ) from error
     return Values(kind="free", data=texts, gaps=so_far.no_gaps)
 
 

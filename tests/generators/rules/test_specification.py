@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import sys
-import types
 from typing import Any
 
 import numpy as np
@@ -13,16 +10,14 @@ import pandas as pd
 import pytest
 from generators.rules.orders import orders
 
-from dpsynth.errors import ConfigurationError, DataError, DpsynthError, MissingExtraError
+from dpsynth.errors import ConfigurationError, DataError
 from dpsynth.generators.rules import (
     Case,
     CategoryRule,
     DateRule,
     DerivedRule,
     Distribution,
-    FakerRule,
     Given,
-    KeyRule,
     NumberRule,
     RankCorrelation,
     Rules,
@@ -252,7 +247,7 @@ def test_a_sample_is_proxy_data_for_a_generator(rules: Rules) -> None:
 def test_unbounded_numbers_have_no_schema_but_are_drawn() -> None:
     rules = Rules(columns=(NumberRule(name="x", distribution=Distribution(name="norm")),))
     assert rules.sample(100, seed=1)["x"].std() == pytest.approx(1, abs=0.3)
-    with pytest.raises(ConfigurationError, match="Column 'x': .*minimum and a maximum"):
+    with pytest.raises(ConfigurationError, match=r"Column 'x': .*minimum and a maximum"):
         rules.schema()
 
 
@@ -265,219 +260,6 @@ def test_the_frame_says_that_no_data_was_read(rules: Rules) -> None:
     assert said["statement"].startswith("epsilon = 0: no data about people was read")
     assert (said["seed"], said["rows"], said["rules"]) == (4, 10, rules.digest())
     assert "epsilon = 0" in rules.simulate(10, seed=4).statement.in_words()
-
-
-# ---------------------------------------------------------------- refusals
-
-NUMBER = {"name": "n", "kind": "number", "minimum": 0, "maximum": 9}
-WORD = {"name": "w", "kind": "category", "categories": ["a", "b"]}
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ([{**NUMBER, "minimum": 10}], "Column 'n': expected minimum <= maximum"),
-        ([{**NUMBER, "minimum": 0.001}], "Column 'n': expected a minimum with at most 2 decimals"),
-        ([{**NUMBER, "step": 2.5, "maximum": 9}], "Column 'n': expected bounds that are whole steps"),
-        ([{**NUMBER, "step": -1}], "Column 'n': expected step > 0"),
-        ([{**NUMBER, "decimals": 20}], "Column 'n': expected decimals"),
-        ([{**NUMBER, "minimun": 3}], "Column 'n': there is no field 'minimun'; did you mean 'minimum'"),
-        (
-            [{"name": "n", "kind": "number"}],
-            "Column 'n': expected a distribution, or a minimum and a maximum",
-        ),
-        ([{**NUMBER, "distribution": {"name": "gamma"}}], "Column 'n': .*lacks"),
-        ([{**NUMBER, "distribution": {"name": "uniform", "loc": 20}}], "Column 'n': .*no mass between"),
-        ([{**NUMBER, "missing": 2}], "Column 'n': .*from 0 to 1"),
-        ([{**NUMBER, "missing": {"share": 0.1, "when": "x > 1"}}], "Column 'n'.*no column 'x'"),
-        ([{**NUMBER, "missing": {"share": 0.1, "when": "n + 1"}}], "Column 'n'.*expected a condition"),
-        ([{"name": "w", "kind": "categorical"}], "Column 'w': expected kind to be one of"),
-        ([{**WORD, "weights": [1]}], "Column 'w': expected 2 weights"),
-        ([{**WORD, "weights": [0, 0]}], "Column 'w': expected 2 weights"),
-        ([{**WORD, "weights": [1, -1]}], "weight of column 'w'"),
-        ([{**WORD, "categories": ["a", 1]}], "Column 'w': expected categories that are all texts"),
-        ([{**WORD, "categories": ["a", "a"]}], "Column 'w': expected distinct categories"),
-        ([WORD, WORD], "more than once"),
-        (
-            [{"name": "d", "kind": "derived", "formula": "n + 1"}, NUMBER],
-            "Column 'd'.*no column 'n' before it",
-        ),
-        (
-            [NUMBER, {"name": "d", "kind": "derived", "formula": "n.real"}],
-            "Column 'd'.*Attribute is not allowed",
-        ),
-        (
-            [NUMBER, {"name": "d", "kind": "derived", "formula": "n", "maximum": -1}],
-            "Column 'd': its formula gives",
-        ),
-        (
-            [WORD, {"name": "d", "kind": "derived", "formula": "w", "maximum": 1}],
-            "Column 'd': minimum and maximum",
-        ),
-        ([{"name": "k", "kind": "key", "pattern": "C"}], "Column 'k': expected a pattern"),
-        ([{"name": "k", "kind": "key", "missing": 0.1}], "Column 'k': a key is never missing"),
-        ([{"name": "t", "kind": "text", "pattern": "[ab"}], "Column 't': cannot read the pattern"),
-        ([{"name": "t", "kind": "text", "pattern": ""}], "Column 't': expected a pattern"),
-        (
-            [
-                {
-                    "name": "t",
-                    "kind": "date",
-                    "minimum": "2024-01-06",
-                    "maximum": "2024-01-07",
-                    "business_days": True,
-                }
-            ],
-            "Column 't': there is no business day",
-        ),
-        ([{"name": "t", "kind": "date", "minimum": "soon", "maximum": "later"}], "Column 't': .*ISO 8601"),
-        ([{"name": "t", "kind": "date", "minimum": "2024-01-06"}], r"Column 't': it lacks \['maximum'\]"),
-        (
-            [{"name": "t", "kind": "delay", "start": "x", "days": {"name": "norm"}}],
-            "Column 't': expected an earlier column of dates",
-        ),
-        (
-            [{"name": "f", "kind": "faker", "provider": "__class__"}],
-            "Column 'f': expected the name of a provider",
-        ),
-        (
-            [{"name": "f", "kind": "faker", "provider": "name", "locale": "../x"}],
-            "Column 'f': expected a locale",
-        ),
-        (
-            [WORD, {**NUMBER, "given": {"columns": ["w"], "cases": [{"values": ["a"], "weights": [1]}]}}],
-            "Column 'n': expected a distribution",
-        ),
-        (
-            [
-                WORD,
-                {
-                    **WORD,
-                    "name": "v",
-                    "given": {"columns": ["w"], "cases": [{"values": ["z"], "weights": [1, 1]}]},
-                },
-            ],
-            "Column 'v': its case 'z' of column 'w' can never occur",
-        ),
-        (
-            [
-                WORD,
-                {
-                    **WORD,
-                    "name": "v",
-                    "given": {"columns": ["u"], "cases": [{"values": ["a"], "weights": [1, 1]}]},
-                },
-            ],
-            "Column 'v': its rules are given 'u'",
-        ),
-        (
-            [WORD, {**WORD, "name": "v", "given": {"columns": ["w"], "cases": []}}],
-            "Column 'v'.*at least one case",
-        ),
-        (
-            [WORD, {**WORD, "name": "v", "given": {"columns": ["w"], "cases": [{"values": ["a"]}]}}],
-            "Column 'v'.*weights or parameters",
-        ),
-        (
-            [
-                WORD,
-                {
-                    **WORD,
-                    "name": "v",
-                    "given": {"columns": ["w"], "cases": [{"values": ["a", "b"], "weights": [1, 1]}]},
-                },
-            ],
-            "Column 'v'.*one value of",
-        ),
-        ([], "at least one column"),
-        (["n"], "expected fields with names"),
-    ],
-)
-def test_what_is_wrong_is_named_with_its_column(columns: list[Any], message: str) -> None:
-    with pytest.raises(DpsynthError, match=re.compile(message, re.DOTALL)):
-        Rules.from_json({"name": "x", "columns": columns})
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"colums": []}, "no field 'colums'; did you mean 'columns'"),
-        ({"format": "dpsynth-rules/2"}, "Expected the format"),
-        ({"rows": -1}, "rows"),
-        ({"name": " "}, "name of the table"),
-        ({"constraints": ["n +"]}, "Constraint 'n \\+': cannot read"),
-        ({"constraints": ["n + 1"]}, "expected a condition"),
-        ({"constraints": ["True"]}, "expected a condition on columns"),
-        ({"constraints": "n > 1"}, "constraints: expected a list"),
-        ({"correlation": {"columns": ["n", "x"], "matrix": [[1, 0], [0, 1]]}}, "no column 'x' to correlate"),
-        ({"correlation": {"columns": ["n", "w"], "matrix": [[1, 0], [0, 1]]}}, "Column 'w': only numbers"),
-        ({"correlation": {"columns": ["n", "g"], "matrix": [[1, 0], [0, 1]]}}, "Column 'g': it has both"),
-    ],
-)
-def test_what_is_wrong_with_the_whole_is_said(change: dict[str, Any], message: str) -> None:
-    given = {
-        **NUMBER,
-        "name": "g",
-        "distribution": {"name": "norm"},
-        "given": {"columns": ["w"], "cases": [{"values": ["a"], "parameters": {"loc": 3}}]},
-    }
-    with pytest.raises(ConfigurationError, match=message):
-        Rules.from_json({"name": "x", "columns": [NUMBER, WORD, given], **change})
-
-
-def test_keys_run_out_with_a_message() -> None:
-    rules = Rules(columns=(KeyRule(name="k", pattern="C-##"),))
-    assert rules.sample(99)["k"].iloc[-1] == "C-99"
-    with pytest.raises(ConfigurationError, match="Column 'k'.*too few '#' for 100"):
-        rules.sample(100)
-
-
-@pytest.mark.parametrize(("rows", "seed"), [(-1, 1), (2.5, 1), (1, -1), (1, "a")])
-def test_rows_and_seed_are_counts(rules: Rules, rows: Any, seed: Any) -> None:
-    with pytest.raises(ConfigurationError, match="rows|seed"):
-        rules.sample(rows, seed=seed)
-
-
-# ---------------------------------------------------------------- faker
-
-
-class _Provider:
-    def city(self) -> str:
-        return "never called: the source calls"
-
-
-class _Source:
-    def __init__(self, locale: str) -> None:
-        self.locale, self.made = locale, 0
-
-    def get_providers(self) -> list[object]:
-        return [_Provider()]
-
-    def seed_instance(self, seed: int) -> None:
-        self.seed = seed
-
-    def city(self) -> str:
-        self.made += 1
-        return f"{self.locale} {self.seed % 97} {self.made}"
-
-
-def test_faker_makes_texts_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("faker")
-    module.Faker = _Source  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "faker", module)
-    rules = Rules(columns=(FakerRule(name="town", provider="city", locale="de_DE", missing=0.3),))
-    frame = rules.sample(50, seed=1)
-    assert frame.equals(rules.sample(50, seed=1))
-    assert frame["town"].dropna().str.startswith("de_DE ").all()
-    assert frame["town"].isna().any()
-    with pytest.raises(ConfigurationError, match="Column 'f': faker has no provider 'seed_instance'"):
-        Rules(columns=(FakerRule(name="f", provider="seed_instance"),)).sample(1)
-
-
-def test_without_faker_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "faker", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'dpsynth\[rules\]'"):
-        Rules(columns=(FakerRule(name="town", provider="city"),)).sample(1)
 
 
 def test_rules_can_be_written_in_python() -> None:
