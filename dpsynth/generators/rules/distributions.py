@@ -161,13 +161,13 @@ def _of_discrete(law: Any, low: float, high: float) -> Callable[[Floats], Floats
         if math.isfinite(center) and math.isfinite(spread):
             first = max(first, math.floor(center - _SPREADS * spread))
             last = min(last, math.ceil(center + _SPREADS * spread))
-    steps = (
-        np.cumsum(law.pmf(values := np.arange(first, last + 1.0))) if last - first <= _LONGEST_TABLE else []
-    )
-    if not len(steps) or (wide and steps[-1] < 1.0 - _LEFT_OUT):
+    short = last - first <= _LONGEST_TABLE
+    values: Floats = np.arange(first, last + 1.0 if short else first + 1.0)
+    steps: Floats = np.cumsum(law.pmf(values))
+    if not short or (wide and steps[-1] < 1.0 - _LEFT_OUT):
         raise ConfigurationError(
-            f"A discrete distribution is drawn from a table of its values, and {law.dist.name!r} has too many. "
-            "Give a minimum and a maximum that are closer, or take a continuous one with decimals: 0."
+            f"Discrete distributions are drawn from a table of values, and {law.dist.name!r} has too many. "
+            "Give closer bounds, or take a continuous distribution with decimals: 0."
         )
     if not steps[-1] > 0:
         return None

@@ -219,7 +219,7 @@ def _faker(rule: FakerRule, so_far: _SoFar) -> Values:
         texts = np.array([str(make()) for _ in range(so_far.rows)], dtype=object)
     except TypeError as error:
         raise ConfigurationError(
-            f"Column {rule.name!r}: the provider {rule.provider!r} of faker needs arguments. Choose another one."
+            f"Column {rule.name!r}: the provider {rule.provider!r} of faker needs arguments. Take another."
         ) from error
     return Values(kind="free", data=texts, gaps=so_far.no_gaps)
 
