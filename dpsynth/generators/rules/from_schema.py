@@ -140,7 +140,8 @@ def _equals(column: Categorical | Boolean, name: str, entry: Any) -> str:
     if str(entry) not in values:  # "other", which simple rules never give
         return "False"
     value = values[str(entry)]
-    return f"{name} == {json.dumps(value, ensure_ascii=False) if isinstance(value, str) else value!r}"
+    literal = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return f"{name} == {literal}"
 
 
 def _constant(column: Column, value: Any) -> str:

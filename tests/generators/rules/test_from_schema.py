@@ -66,6 +66,7 @@ def test_structural_zeros_hold() -> None:
             Boolean(name="works"),
             Datetime(name="day", minimum="2024-01-01", maximum="2024-12-31"),
             Real(name="pay", minimum=0.0, maximum=10.0),
+            Categorical(name="level", categories=(1, 3), required=True),
         ),
         constraints=(
             ImpossibleCombinations(
@@ -76,6 +77,7 @@ def test_structural_zeros_hold() -> None:
             ),
             ImpossibleCombinations(columns=("day", "works"), combinations=[(("2024-06-01", None), ["true"])]),
             ImpossibleCombinations(columns=("status", "works"), combinations=[("other", "true")]),
+            ImpossibleCombinations(columns=("status", "level"), combinations=[(["married", None], 3)]),
         ),
     )
     frame = Rules.from_schema(schema, missing=0.3).sample(2000, seed=1)
@@ -84,6 +86,7 @@ def test_structural_zeros_hold() -> None:
     assert frame["status"][young].isna().all()
     assert not ((frame["works"] == False) & (frame["pay"] >= 5)).any()  # noqa: E712
     assert not (frame["works"].isna() & frame["pay"].isna()).any()
+    assert set(frame["status"][frame["level"] == 3]) == {"single"}
     assert not ((frame["day"] >= "2024-06-01") & frame["works"]).any()
 
 

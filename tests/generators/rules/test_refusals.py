@@ -18,6 +18,8 @@ def rules() -> Rules:
 
 
 NUMBER = {"name": "n", "kind": "number", "minimum": 0, "maximum": 9}
+DAY = {"name": "t", "kind": "date", "minimum": "2024-01-01", "maximum": "2024-02-01"}
+DELAY = {"name": "l", "kind": "delay", "start": "t", "days": {"name": "expon"}}
 WORD = {"name": "w", "kind": "category", "categories": ["a", "b"]}
 
 
@@ -137,6 +139,25 @@ WORD = {"name": "w", "kind": "category", "categories": ["a", "b"]}
             ],
             "Column 'v'.*one value of",
         ),
+        (
+            [NUMBER, {"name": "d", "kind": "derived", "formula": "n", "decimals": -1}],
+            "Column 'd': expected decimals",
+        ),
+        (
+            [NUMBER, {"name": "d", "kind": "derived", "formula": "n", "minimum": 0.123}],
+            "Column 'd': expected a min",
+        ),
+        (
+            [{"name": "k", "kind": "key"}, {"name": "d", "kind": "derived", "formula": "k"}],
+            "Column 'd': a key or",
+        ),
+        ([DAY, {**DELAY, "minimum": 9, "maximum": 1}], "Column 'l': expected minimum <= maximum"),
+        ([{**DAY, "resolution": "h"}, {**DELAY, "business_days": True}], "Column 'l': business days need"),
+        ([{**DAY, "resolution": "h", "business_days": True}], "Column 't': business days have"),
+        ([{**WORD, "categories": "ab"}], "Column 'w': expected categories to be a list"),
+        ([{**WORD, "categories": [2**60, 2**60 + 1]}], "Column 'w': its categories are too long"),
+        ([{"kind": "key"}], r"Column None: it lacks \['name'\]"),
+        ([{"kind": "key", "name": ""}], "expected a name"),
         ([], "at least one column"),
         (["n"], "expected fields with names"),
     ],

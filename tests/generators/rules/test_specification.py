@@ -282,6 +282,28 @@ def test_rules_can_be_written_in_python() -> None:
     assert set(zip(frame["sex"], frame["code"], strict=True)) == {("f", 1), ("m", 2)}
 
 
+def test_adherence_reads_numbers_of_a_list_and_moments() -> None:
+    rules = Rules(
+        columns=(
+            CategoryRule(name="stars", categories=(5, 1, 2)),
+            DateRule(name="start", minimum="2024-01-01T08:00", maximum="2024-01-01T18:00", resolution="m"),
+            DerivedRule(name="end", formula="start + stars / 24"),
+            TextRule(name="note", pattern="##", missing=0.5),
+        ),
+        constraints=("implies(stars == 5, missing(note))", "end > start"),
+    )
+    frame = rules.sample(500, seed=1)
+    assert set(rules.adherence(frame).values()) == {1.0}
+    assert (
+        ((frame["end"] - frame["start"]).dt.total_seconds() / 3600)
+        .round(3)
+        .equals(frame["stars"].astype(float))
+    )
+    frame["stars"] = 7
+    with pytest.raises(DataError, match="'stars' has values that its rule cannot give"):
+        rules.adherence(frame)
+
+
 GOLDEN = """\
 order,region,size,stars,member,quantity,price,channel,wait,sales,large,tier,ordered,shipped,due,phone
 O-000001,north,l,,False,2,18.7,web,19.4,37.4,False,l,2024-08-05,,2024-09-04,
