@@ -35,7 +35,7 @@ autodoc_preserve_defaults = True
 napoleon_use_ivar = True
 napoleon_numpy_docstring = False
 # Only names of our rooms must resolve: other packages and inner modules have no page here.
-nitpick_ignore_regex = [(r"py:.*", r"(?!dpsynth\.).*"), (r"py:.*", r"dpsynth\.\w+\.\w+\.\w+")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!dpsynth\.).*"), (r"py:.*", r"dpsynth\.\w+\.\w+\.\w+(\.\w+)*")]
 
 
 def privacy_section(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dpsynth._version import __version__
-from dpsynth.cli import check, demo, init, plan, run, sample
+from dpsynth.cli import check, demo, init, plan, run, sample, simulate
 from dpsynth.cli.console import errors
 from dpsynth.cli.evaluate import evaluate, report
 from dpsynth.cli.ledger import ledger_app
@@ -31,6 +31,7 @@ app.command()(run.run)
 app.command()(sample.sample)
 app.command()(evaluate)
 app.command()(report)
+app.command()(simulate.simulate)
 app.add_typer(ledger_app, name="ledger")
 
 

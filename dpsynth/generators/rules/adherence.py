@@ -1,0 +1,85 @@
+"""Reads a written table back and counts which rows meet constraints and formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dpsynth.errors import DataError
+from dpsynth.generators.rules.columns import ColumnRule
+from dpsynth.generators.rules.declared import schema_column
+from dpsynth.generators.rules.derived import DerivedRule, written
+from dpsynth.generators.rules.evaluation import Values, evaluate, violated
+from dpsynth.generators.rules.facts import Facts
+from dpsynth.generators.rules.syntax import columns_of, parse
+from dpsynth.schema.column import ModelledColumn
+from dpsynth.schema.columns import Categorical
+from dpsynth.schema.encode import read_values
+
+if TYPE_CHECKING:
+    from dpsynth.generators.rules.specification import Rules
+
+__all__ = ["adherence"]
+
+
+def adherence(rules: Rules, frame: pd.DataFrame) -> dict[str, float]:
+    """The share of rows that meets each constraint and each formula of `rules`."""
+    rows, known = len(frame), rules.facts
+    nodes = {text: parse(text, where=f"Constraint {text!r}") for text in rules.constraints}
+    derived = [rule for rule in rules.columns if isinstance(rule, DerivedRule)]
+    formulas = {rule.name: parse(rule.formula, where=f"Column {rule.name!r}") for rule in derived}
+    needed = {name for node in (*nodes.values(), *formulas.values()) for name in columns_of(node)} | {
+        *formulas
+    }
+    columns = {
+        rule.name: _read(rule, known[rule.name], frame) for rule in rules.columns if rule.name in needed
+    }
+    shares = {text: 1.0 - _share(violated(node, columns, rows)) for text, node in nodes.items()}
+    for rule in derived:
+        expected = written(rule, known[rule.name], evaluate(formulas[rule.name], columns, rows))
+        shares[f"{rule.name} = {rule.formula}"] = 1.0 - _share(
+            _differs(rule, expected, columns[rule.name], known)
+        )
+    return shares
+
+
+def _share(wrong: np.ndarray[Any, Any]) -> float:
+    return float(wrong.mean()) if len(wrong) else 0.0
+
+
+def _differs(
+    rule: DerivedRule, expected: Values, found: Values, known: Mapping[str, Facts]
+) -> np.ndarray[Any, Any]:
+    """Where a value is not what the formula gives; a gap is wrong only if the rule itself makes none."""
+    scale = 0.25 * 10.0**-rule.decimals if expected.kind == "number" else 0.0  # of the last digit
+    equal = np.abs(expected.data.astype(np.float64) - found.data.astype(np.float64)) <= scale
+    wrong = (~found.gaps & (expected.gaps | ~equal)) | (found.gaps & ~expected.gaps & (rule.gaps is None))
+    limits = known[rule.name]
+    if expected.kind == "number":
+        wrong |= ~found.gaps & ((found.data < limits.low - scale) | (found.data > limits.high + scale))
+    return np.asarray(wrong)
+
+
+def _read(rule: ColumnRule, facts: Facts, frame: pd.DataFrame) -> Values:
+    if rule.name not in frame.columns:
+        raise DataError(f"There is no column {rule.name!r}. Expected all columns that constraints use.")
+    column = schema_column(rule, facts, bounded=False)
+    if not isinstance(column, ModelledColumn):
+        missing = frame[rule.name].isna().to_numpy()
+        return Values(kind="free", data=np.zeros(len(frame)), gaps=missing)
+    readings = read_values(column, frame[rule.name])
+    gaps = np.isnan(readings)
+    if np.isinf(readings).any():
+        raise DataError(f"Column {rule.name!r} has values that its rule cannot give; correct them.")
+    data = np.where(gaps, 0.0, readings)
+    if facts.kind == "truth":
+        return Values(kind="truth", data=data > 0, gaps=gaps)
+    if facts.kind == "text":
+        return Values(kind="text", data=data.astype(np.int64), gaps=gaps, texts=facts.texts)
+    if isinstance(column, Categorical):
+        numbers = np.array(column.known_categories, dtype=np.float64)
+        return Values(kind="number", data=numbers[data.astype(np.int64)], gaps=gaps)
+    return Values(kind=facts.kind, data=data, gaps=gaps)
