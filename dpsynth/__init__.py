@@ -20,6 +20,7 @@ from dpsynth._version import __version__
 if TYPE_CHECKING:
     from dpsynth.evaluation import evaluate
     from dpsynth.generators import FittedModel, SyntheticTable
+    from dpsynth.generators.rules import Rules
     from dpsynth.ledger import Cap, Ledger
     from dpsynth.privacy import Budget, Unit, price
     from dpsynth.release import synthesize
@@ -55,6 +56,7 @@ __all__ = [
     "PrivateTable",
     "Real",
     "Replay",
+    "Rules",
     "Schema",
     "Session",
     "SyntheticTable",
@@ -70,6 +72,7 @@ __all__ = [
 _HOMES = {
     "dpsynth.evaluation": ("evaluate",),
     "dpsynth.generators": ("FittedModel", "SyntheticTable"),
+    "dpsynth.generators.rules": ("Rules",),
     "dpsynth.ledger": ("Cap", "Ledger"),
     "dpsynth.privacy": ("Budget", "Unit", "price"),
     "dpsynth.release": ("synthesize",),

@@ -27,6 +27,7 @@ CURATED = [
     "PrivateTable",
     "Real",
     "Replay",
+    "Rules",
     "Schema",
     "Session",
     "SyntheticTable",
