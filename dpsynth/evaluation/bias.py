@@ -11,7 +11,6 @@ from dpsynth.evaluation.anchors import Anchors
 from dpsynth.evaluation.groups import fidelity_by_group, group_shares, majority_shift, pair_shares
 from dpsynth.evaluation.outcomes import outcome_association, outcome_gaps
 from dpsynth.evaluation.results import PUBLIC, Part, Result
-from dpsynth.evaluation.splits import in_order
 from dpsynth.evaluation.tables import Tables
 
 __all__ = ["bias", "smallest_group", "smallest_reliable_group"]
@@ -52,7 +51,6 @@ def bias(
     reliable = smallest_reliable_group(tables, protected, noise=noise)
     if not protected:
         return (reliable,)
-    tables = in_order(tables)
     anchors = Anchors.of(tables)
     results = [
         group_shares(anchors, protected),

@@ -17,7 +17,7 @@ import numpy as np
 from dpsynth.evaluation.anchors import Label
 from dpsynth.evaluation.intervals import mean_of_groups
 from dpsynth.evaluation.results import Part, Result
-from dpsynth.evaluation.samples import NO_HOLDOUT, Samples, in_order
+from dpsynth.evaluation.samples import NO_HOLDOUT, Samples
 from dpsynth.evaluation.tables import Rows, Tables, generator
 
 __all__ = ["DIAGNOSTIC", "exact_matches", "numbered", "share_of_matches"]
@@ -67,7 +67,7 @@ def _share(tables: Tables, samples: Samples | None, sensitive: Sequence[str]) ->
         "all columns": None,
         "identifying columns": _identifying(tables, sensitive),
     }
-    independent = in_order(tables.real).independent(len(tables.synthetic), generator(tables, "independent"))
+    independent = tables.real.independent(len(tables.synthetic), generator(tables, "independent"))
     parts = [
         Part(
             label=(name,),

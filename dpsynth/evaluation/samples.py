@@ -2,7 +2,7 @@
 
 Distances to the closest row shrink with the number of rows, and so do matches grow: a training table that is
 four times the holdout looks closer for that alone. So the larger of the two is cut down to the smaller, at
-random. Rows are put in the order of their values first, so that no draw depends on how they came.
+random.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from dpsynth.evaluation.tables import Rows, Tables, generator
 
-__all__ = ["NO_HOLDOUT", "Samples", "drawn", "in_order"]
+__all__ = ["NO_HOLDOUT", "Samples", "drawn"]
 
 NO_HOLDOUT = (
     "There is no holdout of real rows that the generator has not seen, so what is copied cannot be told from "
@@ -87,13 +87,7 @@ class Trial:
         )
 
 
-def in_order(rows: Rows) -> Rows:
-    """The same rows sorted by their values, so that equal tables are equal whatever order they came in."""
-    columns = [*rows.readings.values(), *rows.codes.T]
-    return rows.take(np.lexsort(columns[::-1]))
-
-
 def drawn(rows: Rows, most: int | None, rng: np.random.Generator) -> Rows:
     """At most so many rows, drawn without replacement, in random order."""
     size = len(rows) if most is None else min(most, len(rows))
-    return in_order(rows).take(rng.permutation(len(rows))[:size])
+    return rows.take(rng.permutation(len(rows))[:size])

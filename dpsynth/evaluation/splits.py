@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dpsynth.evaluation.tables import CodeArray, Rows, Tables, generator
 
-__all__ = ["MOST_CLASSES", "Floats", "Split", "Target", "cut", "in_order", "split"]
+__all__ = ["MOST_CLASSES", "Floats", "Split", "Target", "cut", "split"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -82,15 +82,6 @@ class Target:
         return np.searchsorted(self.classes, rows.codes[:, self.place]).astype(np.float64)
 
 
-def in_order(tables: Tables) -> Tables:
-    """The same tables, each sorted by all columns.
-
-    Learners and draws depend on the order of rows. Sorted first, they depend on the rows alone.
-    """
-    holdout = None if tables.holdout is None else _sorted(tables.holdout)
-    return replace(tables, real=_sorted(tables.real), synthetic=_sorted(tables.synthetic), holdout=holdout)
-
-
 def split(tables: Tables) -> Split:
     """The real rows and the holdout; without one, 30 % of the real rows test."""
     if tables.holdout is not None:
@@ -105,7 +96,3 @@ def cut(rows: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
     places = rng.permutation(len(rows))
     tests = round(_TEST_SHARE * len(rows))
     return rows.take(np.sort(places[tests:])), rows.take(np.sort(places[:tests]))
-
-
-def _sorted(rows: Rows) -> Rows:
-    return rows.take(np.lexsort([*rows.readings.values()]))

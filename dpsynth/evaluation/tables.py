@@ -45,6 +45,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def in_order(self) -> Rows:
+        """The same rows sorted by their values: draws and learners then depend on the rows alone."""
+        return self.take(np.lexsort([*self.readings.values()]))
+
     def take(self, places: np.ndarray[Any, Any]) -> Rows:
         """Some rows, in the given order."""
         return Rows(
@@ -136,7 +140,7 @@ class Tables:
         holdout: pd.DataFrame | None = None,
         seed: int = 0,
     ) -> Tables:
-        """Read the tables. The frames are left as they are.
+        """Read the tables. The frames are left as they are; in what order their rows come does not matter.
 
         Raises:
             DataError: A table has no rows, or lacks a column; names it and says what to do.
@@ -158,7 +162,7 @@ class Tables:
                 codes=np.stack(
                     [one.codes(readings[c.name]) for one, c in zip(cells, columns, strict=True)], axis=1
                 ),
-            )
+            ).in_order()
             for name, readings in read.items()
         }
         names = tuple(column.name for column in columns)

@@ -10,7 +10,7 @@ from dpsynth.evaluation.learners import Fitted, families, fit
 from dpsynth.evaluation.queries import queries
 from dpsynth.evaluation.results import Part, Result
 from dpsynth.evaluation.scoring import interval, score, trivial
-from dpsynth.evaluation.splits import Split, Target, cut, in_order, split
+from dpsynth.evaluation.splits import Split, Target, cut, split
 from dpsynth.evaluation.tables import Rows, Tables, generator
 
 __all__ = ["train_and_test", "utility"]
@@ -32,7 +32,6 @@ def utility(
         ConfigurationError: An epsilon that is not positive.
         MissingExtraError: The extra `eval` is not installed.
     """
-    tables = in_order(tables)
     asked = queries(tables, quick=quick)
     if target is None:
         return asked

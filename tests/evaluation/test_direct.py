@@ -10,13 +10,13 @@ from evaluation.people import SCHEMA, people
 from dpsynth import Integer, Schema
 from dpsynth.evaluation.direct import direct, public_codes
 from dpsynth.evaluation.results import CONFIDENTIAL
-from dpsynth.evaluation.splits import Target, in_order, split
+from dpsynth.evaluation.splits import Target, split
 from dpsynth.evaluation.tables import Tables
 
 
 @pytest.mark.parametrize("name", ["class", "town"])
 def test_more_budget_gives_better_models(name: str) -> None:
-    tables = in_order(five()["sample"])
+    tables = five()["sample"]
     target = Target.of(tables, name)
     found = {eps: direct(tables, target, split(tables), epsilon=eps) for eps in (0.001, 100.0)}
     assert [result.name for result in found[100.0]] == ["direct_dp_logistic", "direct_dp_naive_bayes"]
@@ -42,12 +42,12 @@ def test_codes_follow_from_the_schema_and_never_from_the_rows() -> None:
 
 
 def test_no_model_without_public_bounds_or_classes() -> None:
-    tables = in_order(five()["sample"])
+    tables = five()["sample"]
     for result in direct(tables, Target.of(tables, "income"), split(tables), epsilon=1):
         assert math.isnan(result.value)
         assert "classes only" in result.note
     unknown = Schema(columns=(Integer(name="age"), *SCHEMA.columns[1:]))
-    tables = in_order(Tables.read(people(100), people(100, seed=1), unknown))
+    tables = Tables.read(people(100), people(100, seed=1), unknown)
     for result in direct(tables, Target.of(tables, "class"), split(tables), epsilon=1):
         assert math.isnan(result.value)
         assert "'age'" in result.note

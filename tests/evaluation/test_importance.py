@@ -6,7 +6,7 @@ from evaluation.five import five
 from sklearn.metrics import cohen_kappa_score
 
 from dpsynth.evaluation.importance import Models, _agree, agreement, importance, rank_correlation
-from dpsynth.evaluation.splits import Target, in_order, split
+from dpsynth.evaluation.splits import Target, split
 from dpsynth.evaluation.tables import Tables
 
 
@@ -34,7 +34,7 @@ def test_rank_correlations() -> None:
 
 
 def test_importance_finds_the_column_that_matters() -> None:
-    tables = in_order(five()["sample"])
+    tables = five()["sample"]
     result = importance(tables, models(tables, "class"), quick=True)
     by_column = {part.label: part for part in result.parts}
     assert max(by_column, key=lambda label: by_column[label].value) == ("income",)
@@ -43,7 +43,7 @@ def test_importance_finds_the_column_that_matters() -> None:
 
 
 def test_numbers_agree_by_cell() -> None:
-    tables = in_order(five()["sample"])
+    tables = five()["sample"]
     share, kappa = agreement(tables, models(tables, "income"))
     assert share.floor is not None
     assert share.ceiling is not None

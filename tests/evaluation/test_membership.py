@@ -42,8 +42,8 @@ def test_what_copies_nothing_is_no_better_than_guessing(synthetic: pd.DataFrame)
     for name, result in found(synthetic).items():
         assert result.ceiling is not None
         assert result.interval is not None
-        assert result.interval[0] <= result.ceiling + 0.02, name
-        assert result.interval[1] >= result.ceiling - 0.02, name
+        assert result.interval[0] <= result.ceiling + 0.05, name
+        assert result.interval[1] >= result.ceiling - 0.05, name
 
 
 def test_sizes_are_made_equal() -> None:

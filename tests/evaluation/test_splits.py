@@ -5,16 +5,14 @@ import pytest
 from evaluation.people import SCHEMA, people, shuffled
 
 from dpsynth.errors import DataError
-from dpsynth.evaluation.splits import Target, in_order, split
+from dpsynth.evaluation.splits import Target, split
 from dpsynth.evaluation.tables import Tables
 
 
 def test_sorted_tables_do_not_depend_on_the_order_of_rows() -> None:
     real, synthetic = people(200), people(150, seed=1)
-    first = in_order(Tables.read(real, synthetic, SCHEMA, holdout=people(40, seed=2)))
-    second = in_order(
-        Tables.read(shuffled(real), shuffled(synthetic), SCHEMA, holdout=shuffled(people(40, seed=2)))
-    )
+    first = Tables.read(real, synthetic, SCHEMA, holdout=people(40, seed=2))
+    second = Tables.read(shuffled(real), shuffled(synthetic), SCHEMA, holdout=shuffled(people(40, seed=2)))
     for name in ("real", "synthetic", "holdout"):
         np.testing.assert_array_equal(getattr(first, name).codes, getattr(second, name).codes)
         for column, readings in getattr(first, name).readings.items():
@@ -22,7 +20,7 @@ def test_sorted_tables_do_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_without_a_holdout_real_rows_are_cut_and_the_note_says_so() -> None:
-    tables = in_order(Tables.read(people(200), people(150, seed=1), SCHEMA))
+    tables = Tables.read(people(200), people(150, seed=1), SCHEMA)
     found, again = split(tables), split(tables)
     assert (len(found.train), len(found.test)) == (140, 60)
     assert "may have seen them" in found.note

@@ -11,7 +11,7 @@ from evaluation.people import SCHEMA, people, shuffled
 from dpsynth import Schema
 from dpsynth.errors import ConfigurationError, DataError
 from dpsynth.evaluation.results import CONFIDENTIAL, Result
-from dpsynth.evaluation.splits import Target, in_order, split
+from dpsynth.evaluation.splits import Target, split
 from dpsynth.evaluation.tables import Tables
 from dpsynth.evaluation.utility import train_and_test, utility
 
@@ -58,7 +58,7 @@ def test_nothing_depends_on_the_order_of_rows() -> None:
 
 
 def test_all_four_corners_are_there_and_models_do_not_see_their_test_rows() -> None:
-    tables = in_order(five()["sample"])
+    tables = five()["sample"]
     target = Target.of(tables, "class")
     result, _ = train_and_test(tables, target, split(tables), "forest")
     corners = {part.label: part.value for part in result.parts}
