@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from dpsynth.evaluation import marginals
 from dpsynth.evaluation.anchors import Anchors, Label, Score
 from dpsynth.evaluation.results import Part, Result
-from dpsynth.evaluation.tables import CodeArray, Rows, Tables, generator
+from dpsynth.evaluation.tables import CodeArray, Rows, Tables
 from dpsynth.schema.columns import Boolean, Categorical
 
 __all__ = [
@@ -164,23 +165,14 @@ def majority_shift(anchors: Anchors, protected: Sequence[str]) -> Result:
 def mean_pair_distance(tables: Tables, real: Rows, synthetic: Rows) -> float:
     """The mean total variation distance of pairs of columns (tvd2); 1 where one side has no rows.
 
-    Of all pairs, or of 200 that the seed chooses.
+    Of all pairs, or of 200 fixed random ones.
     """
     if not len(real) or not len(synthetic):
         return 1.0
-    found = []
-    pairs = list(itertools.combinations(range(len(tables.columns)), 2))
-    if len(pairs) > _MOST_PAIRS:
-        chosen = generator(tables, "pairs").permutation(len(pairs))[:_MOST_PAIRS]
-        pairs = [pairs[at] for at in chosen]
-    for i, j in pairs:
-        cells = tables.sizes[i] * tables.sizes[j]
-        shares = [
-            np.bincount(rows.codes[:, i] * tables.sizes[j] + rows.codes[:, j], minlength=cells) / len(rows)
-            for rows in (real, synthetic)
-        ]
-        found.append(float(np.abs(shares[0] - shares[1]).sum() / 2))
-    return float(np.mean(found)) if found else float("nan")
+    chosen = marginals.groups(len(tables.columns), 2, most=_MOST_PAIRS)
+    if not chosen:
+        return float("nan")
+    return float(marginals.distances(real.codes, [synthetic.codes], tables.sizes, chosen).mean())
 
 
 def fidelity_by_group(anchors: Anchors, protected: Sequence[str]) -> Result:

@@ -10,13 +10,14 @@ import numpy as np
 
 from dpsynth._lazy import require
 from dpsynth.evaluation.anchors import Anchors, Label, Score
+from dpsynth.evaluation.associations import cramers_v
 from dpsynth.evaluation.groups import Groups, signed
 from dpsynth.evaluation.learners import Fitted, fit
 from dpsynth.evaluation.results import Part, Result
 from dpsynth.evaluation.splits import Floats, Target, split
 from dpsynth.evaluation.tables import Rows, Tables
 
-__all__ = ["GAPS", "Outcome", "cramers_v", "outcome_association", "outcome_gaps", "rates_by_group"]
+__all__ = ["GAPS", "Outcome", "outcome_association", "outcome_gaps", "rates_by_group"]
 
 _LEAST_ROWS = 30
 _LEAST_PREDICTED = 10
@@ -193,7 +194,7 @@ def outcome_association(anchors: Anchors, target: str, protected: Sequence[str])
         parts: dict[Label, float] = {}
         for groups in several:
             sides = (tables.synthetic, tables.real)
-            own, real = (cramers_v(groups.codes(tables, rows), aim.codes(tables, rows)) for rows in sides)
+            own, real = (_association(groups.codes(tables, rows), aim.codes(tables, rows)) for rows in sides)
             # A column that became constant is tied to nothing.
             parts[groups.columns] = np.nan if np.isnan(real) else float(np.nan_to_num(own)) - real
         return Score(value=_largest(abs(one) for one in parts.values()), parts=parts)
@@ -209,19 +210,13 @@ def outcome_association(anchors: Anchors, target: str, protected: Sequence[str])
     )
 
 
-def cramers_v(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
-    """Cramer's V of two columns of codes, corrected for its bias; NaN where one is constant."""
-    (rows, left), (columns, right) = (np.unique(side, return_inverse=True) for side in (left, right))
-    r, c, n = len(rows), len(columns), len(left)
-    if r < 2 or c < 2 or n < 3:
+def _association(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
+    """Cramér's V of two columns of codes; NaN where one is constant."""
+    if len(left) < 3:
         return float("nan")
-    table = np.bincount(left * c + right, minlength=r * c).reshape(r, c) / n
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0))
-    square = float(((table - expected) ** 2 / expected).sum())
-    square = max(0.0, square - (r - 1) * (c - 1) / (n - 1))
-    r_corrected, c_corrected = (k - (k - 1) ** 2 / (n - 1) for k in (r, c))
-    least = min(r_corrected, c_corrected) - 1
-    return float(min(1.0, np.sqrt(square / least))) if least > 0 else float("nan")
+    counts = np.zeros((int(left.max()) + 1, int(right.max()) + 1))
+    np.add.at(counts, (left, right), 1.0)
+    return cramers_v(counts)
 
 
 def _gap(rates: Any) -> float:
