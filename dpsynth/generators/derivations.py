@@ -13,6 +13,7 @@ import numpy as np
 from dpsynth.errors import SchemaError
 from dpsynth.schema.constraint_tables import MOST_COMBINATIONS, dependency_order, determined_codes
 from dpsynth.schema.constraints import Constraint, FunctionalDependency
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.schema import Schema
 
 __all__ = ["Box", "Derivation", "Reduction", "boxes", "reduced"]
@@ -63,7 +64,8 @@ def reduced(schema: Schema) -> Reduction:
     """Leave out every column that follows from others and that no other constraint binds.
 
     A dependency stays a constraint among others if its dependent is bound otherwise: it stands in
-    impossible combinations, follows twice, or determines a column whose dependency has to stay.
+    impossible combinations, follows twice, or determines a column whose dependency has to stay. Rules and
+    formulas speak about rows, not about what is modelled, so they are left out.
 
     Raises:
         SchemaError: A chain of dependencies has too many combinations.
@@ -72,9 +74,13 @@ def reduced(schema: Schema) -> Reduction:
     derivations: dict[str, Derivation] = {}
     for dependency in derived:
         derivations[dependency.dependent] = _derivation(schema, dependency, derivations)
-    columns = tuple(column for column in schema.columns if column.name not in derivations)
+    columns = tuple(
+        column
+        for column in schema.columns
+        if column.name not in derivations and not isinstance(column, Formula)
+    )
     return Reduction(
-        schema=dataclasses.replace(schema, columns=columns, constraints=kept),
+        schema=dataclasses.replace(schema, columns=columns, constraints=kept, rules=()),
         derivations=tuple(derivations.values()),
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
+from dpsynth.generators.adhering import adhering_table
 from dpsynth.generators.base import Model, Rng, random_generator
 from dpsynth.generators.completing import TAINT, completed_frame
 from dpsynth.generators.error_bars import ErrorBars, error_bars
@@ -20,7 +21,6 @@ from dpsynth.generators.marginals import marginal_frame
 from dpsynth.generators.measured import measurements_frame
 from dpsynth.generators.store import load_model, save_model
 from dpsynth.generators.table import SyntheticTable
-from dpsynth.schema.decode import decode_table
 from dpsynth.schema.schema import Schema
 from dpsynth.session.guarantee import Guarantee
 from dpsynth.session.transcript import Transcript
@@ -67,15 +67,19 @@ class FittedModel:
                 number or a date the *cell* of the value is fixed: rows have values of that cell.
             rng: Seed or generator. It drives sampling only; the noise was drawn before.
 
+        Returns:
+            Exactly so many rows, all of which meet every rule of the schema; `acceptance` says how they were
+            found.
+
         Raises:
-            ConfigurationError: `given` names no modelled column, or a value outside its domain.
+            ConfigurationError: `given` names no modelled column, or a value outside its domain; or too few
+                rows of the model meet the rules.
         """
         wanted = round(self.model.total) if rows is None else _validate.count("rows", rows, least=0)
         generator = random_generator(rng)
         fixed = given_codes(self.schema, given or {})
-        codes = self.model.sample_codes(wanted, generator, fixed or None)
-        frame = decode_table(self.schema, codes, wanted, generator)
-        return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self)
+        frame, acceptance = adhering_table(self.model, wanted, generator, fixed)
+        return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self, acceptance=acceptance)
 
     def complete(self, frame: pd.DataFrame, *, rng: Rng = None) -> SyntheticTable:
         """Fill in a partial frame: every value that it has is kept, all else is drawn given them.
@@ -106,6 +110,8 @@ class FittedModel:
 
     def marginal(self, columns: str | Sequence[str]) -> pd.DataFrame:
         """The exact marginal of any columns, without drawing rows.
+
+        It is that of the model: constraints hold in it, but rules that are enforced on rows do not.
 
         Args:
             columns: Names of modelled columns.
