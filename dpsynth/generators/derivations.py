@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,9 @@ from dpsynth.schema.constraints import Constraint, FunctionalDependency
 from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.schema import Schema
 
-__all__ = ["Box", "Derivation", "Reduction", "boxes", "reduced"]
+__all__ = ["Derivation", "Reduction", "reduced"]
 
 CodeArray = np.ndarray[Any, np.dtype[np.int32]]
-
-Box = tuple[np.ndarray[Any, Any], ...]
-"""Some codes for each of several columns: all combinations of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -83,22 +80,6 @@ def reduced(schema: Schema) -> Reduction:
         schema=dataclasses.replace(schema, columns=columns, constraints=kept, rules=()),
         derivations=tuple(derivations.values()),
     )
-
-
-def boxes(cells: np.ndarray[Any, Any]) -> Iterator[Box]:
-    """Divide the cells that are True into disjoint boxes.
-
-    Codes of the first axis whose slices are equal share their boxes, and so on for the other axes.
-    """
-    if cells.ndim == 1:
-        if cells.any():
-            yield (np.flatnonzero(cells),)
-        return
-    slices, alike = np.unique(cells.reshape(len(cells), -1), axis=0, return_inverse=True)
-    for number, part in enumerate(slices):
-        codes = np.flatnonzero(alike.ravel() == number)
-        for box in boxes(part.reshape(cells.shape[1:])):
-            yield (codes, *box)
 
 
 def _divided(schema: Schema) -> tuple[tuple[Constraint, ...], tuple[FunctionalDependency, ...]]:

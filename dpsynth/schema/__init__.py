@@ -19,6 +19,7 @@ from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.row_checks import adherence
 from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, UniqueKey
+from dpsynth.schema.rule_zeros import as_structural_zeros
 from dpsynth.schema.schema import Schema
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "UniqueKey",
     "adherence",
     "allowed_table",
+    "as_structural_zeros",
 ]

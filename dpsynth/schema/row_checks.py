@@ -56,8 +56,7 @@ def adherence(schema: Schema, frame: pd.DataFrame) -> dict[str, float]:
     """
     rows = len(frame)
     return {
-        text: 1.0 - float(broken.mean()) if rows else 1.0
-        for text, broken in violations(schema, frame).items()
+        text: float((~broken).mean()) if rows else 1.0 for text, broken in violations(schema, frame).items()
     }
 
 
