@@ -1,9 +1,10 @@
 """What structural zeros cost and mend: one table with and without its constraints.
 
-    python benchmarks/constraints.py --data FOLDER --score SCORE.py [--repeats 3]
+    python benchmarks/constraints.py --data FOLDER --score SCORE.py [--repeats 3] [--methods mst ...]
 
 FOLDER holds `nist-acs-excerpts/`. Both runs have the same cells. Prints the share of rows that break a
-constraint, and the k-marginal score, as medians over the repeats.
+constraint, and the k-marginal score, as medians over the repeats. With `--methods` it measures these with and
+without the rules about values of `nist_rules.py`, which every method takes, and how many drawn rows met them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from nist_rules import NIST_RULES
 from quality_cases import CASES, SCHEMAS, load_score
 
 import dpsynth
+from dpsynth.generators import get
 from dpsynth.graphical.zeros import allowed_rows, allowed_tables
+from dpsynth.release.pipeline import fit_table
 from dpsynth.schema.encode import encode_column
+from dpsynth.schema.row_checks import violations
 
 
 def breaking(schema: dpsynth.Schema, frame: pd.DataFrame, kind: type | None = None) -> float:
@@ -30,6 +36,11 @@ def breaking(schema: dpsynth.Schema, frame: pd.DataFrame, kind: type | None = No
     return 1.0 - float(allowed_rows(np.column_stack(columns), allowed_tables(schema)).mean())
 
 
+def breaking_rules(schema: dpsynth.Schema, frame: pd.DataFrame) -> float:
+    """The share of rows that break a rule about values."""
+    return float(np.any(list(violations(schema, frame).values()), axis=0).mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -38,7 +49,54 @@ def main() -> None:
     parser.add_argument("--score", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epsilon", type=float, default=1.0)
+    parser.add_argument("--methods", nargs="+", default=[])
     args = parser.parse_args()
+    (measure_rules if args.methods else measure_zeros)(args)
+
+
+def measure_rules(args: argparse.Namespace) -> None:
+    """Each method without and with rules about values."""
+    score, case = load_score(args.score), CASES["nist"]
+    table = case.read(args.data)
+    ruled = dataclasses.replace(table.schema, rules=NIST_RULES)
+    print("| method | rules | rows that break a rule | drawn rows kept | k-marginal | seconds to sample |")
+    print("|---|---|---|---|---|---|")
+    for method in args.methods:
+        broken: dict[bool, list[float]] = {False: [], True: []}
+        kept, scores, seconds = [], {False: [], True: []}, {False: [], True: []}
+        for _ in range(args.repeats):
+            for name, schema in ((False, table.schema), (True, ruled)):
+                model = _model(table.real, schema, method, epsilon=args.epsilon, delta=case.delta)
+                started = time.perf_counter()
+                made = model.sample(rng=0)
+                seconds[name].append(time.perf_counter() - started)
+                broken[name].append(breaking_rules(ruled, made.frame))
+                scores[name].append(score.score(table.real, made.frame, bins=case.bins)["k_marginal"])
+                kept += [made.acceptance.rate] if made.acceptance else []
+        for name in (False, True):
+            share, took = statistics.median(broken[name]), statistics.median(seconds[name])
+            rate = f"{statistics.median(kept):.1%}" if name else ""
+            said = f"{share:.2%} | {rate} | {statistics.median(scores[name]):.1f} | {took:.1f}"
+            print(f"| {method} | {'with' if name else 'without'} | {said} |", flush=True)
+    print(f"| (real rows) | | {breaking_rules(ruled, table.real):.2%} | | | |")
+
+
+def _model(
+    real: pd.DataFrame, schema: dpsynth.Schema, method: str, *, epsilon: float, delta: float
+) -> dpsynth.FittedModel:
+    with dpsynth.Ledger.in_memory() as ledger:
+        return fit_table(
+            real,
+            schema=schema,
+            generator=get(method),
+            budget=dpsynth.Budget(epsilon=epsilon, delta=delta),
+            ledger=ledger,
+            dataset="nist",
+        )
+
+
+def measure_zeros(args: argparse.Namespace) -> None:
+    """Structural zeros in the model of `allpairs`."""
     score, case = load_score(args.score), CASES["nist"]
     source, real = args.data / case.needs, case.read(args.data).real
     declared = dpsynth.Schema.load(SCHEMAS / "nist_acs_constraints.schema.json")
