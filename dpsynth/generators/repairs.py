@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dpsynth.schema.column import ModelledColumn
+from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.decode import decode_column
-from dpsynth.schema.numeric import NumericColumn
+from dpsynth.schema.formulas import Node
+from dpsynth.schema.numeric import Datetime, NumericColumn
 from dpsynth.schema.row_checks import chain_broken, is_set, read_columns, rule_broken
-from dpsynth.schema.row_rules import InequalityChain, NullTogether, OneHot
+from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, RowRule, UniqueKey
 from dpsynth.schema.schema import Schema
 
 __all__ = ["repaired"]
@@ -42,31 +45,84 @@ def repaired(
     """
     mended, changed = frame.copy(), np.zeros(len(frame), dtype=bool)
     # Emptying first: a chain passes over missing values, so it has less to do afterwards.
-    for rule in sorted(schema.rules, key=lambda rule: not isinstance(rule, NullTogether)):
-        if not isinstance(rule, (NullTogether, OneHot, InequalityChain)):
-            continue
-        if not set(rule.columns) <= {column.name for column in schema.modelled}:
+    for rule in sorted(schema.rules, key=_order):
+        if isinstance(rule, UniqueKey) or not set(rule.columns) <= set(codes):
             continue  # what a formula gives cannot be changed
         if isinstance(rule, InequalityChain):
             _redraw_inside(schema, rule, mended, codes, rng)
-        if fixed.isdisjoint(rule.columns):
-            changed |= _mend(schema, rule, mended, rng)
+        changed |= _mend(schema, rule, mended, rng, fixed)
     return mended, changed
 
 
+def _order(rule: RowRule) -> int:
+    return (Implication, NullTogether, OneHot, InequalityChain, UniqueKey).index(type(rule))
+
+
 def _mend(
-    schema: Schema,
-    rule: NullTogether | OneHot | InequalityChain,
-    frame: pd.DataFrame,
-    rng: np.random.Generator,
+    schema: Schema, rule: RowRule, frame: pd.DataFrame, rng: np.random.Generator, fixed: Set[str]
 ) -> _Array:
+    if isinstance(rule, Implication):
+        return _write(schema, rule, frame, fixed)
+    if not fixed.isdisjoint(rule.columns):
+        return np.zeros(len(frame), dtype=bool)
     if isinstance(rule, NullTogether):
         return _empty_together(schema, rule, frame)
     if isinstance(rule, OneHot):
         return _keep_one(schema, rule, frame, rng)
-    if rule.repair == "sort":
+    if isinstance(rule, InequalityChain) and rule.repair == "sort":
         return _sort(schema, rule, frame)
     return np.zeros(len(frame), dtype=bool)
+
+
+def _write(schema: Schema, rule: Implication, frame: pd.DataFrame, fixed: Set[str]) -> _Array:
+    """Make true what has to be, where the rule says what to write."""
+    untouched = np.zeros(len(frame), dtype=bool)
+    if rule.repair != "write":
+        return untouched
+    told = [_assignment(schema, part) for part in _conjuncts(rule.node().parts[1])]
+    if any(name is None or name in fixed for name, _ in told):
+        return untouched
+    broken = rule_broken(rule, read_columns(schema, frame, rule.columns), len(frame))
+    rows = np.flatnonzero(broken)
+    for name, value in told if len(rows) else ():
+        column = frame[str(name)]
+        frame[str(name)] = column.mask(broken) if value is None else _with_values(column, rows, value)
+    return broken
+
+
+def _conjuncts(node: Node) -> list[Node]:
+    return [inner for part in node.parts for inner in _conjuncts(part)] if node.op == "and" else [node]
+
+
+def _assignment(schema: Schema, node: Node) -> tuple[str | None, Any]:
+    """The column that a condition fixes, and the value (None for missing); no column if it fixes none."""
+    if node.op not in ("missing", "==") or node.parts[0].op != "column":
+        return None, None
+    column = schema.column(str(node.parts[0].value))
+    if not isinstance(column, ModelledColumn):
+        return None, None
+    if node.op == "missing":
+        return (None if column.required else column.name), None
+    value = _admissible(column, node.parts[1])
+    return (None if value is None else column.name), value
+
+
+def _admissible(column: ModelledColumn, constant: Node) -> Any:
+    """The value of `column` that a constant means; None if it has none."""
+    value = constant.value
+    if isinstance(column, Boolean):
+        return value if constant.op == "truth" else None
+    if isinstance(column, Categorical):
+        same = [c for c in column.known_categories if c == value]
+        return same[0] if same and constant.op in ("number", "text", "truth") else None
+    kind = "date" if isinstance(column, Datetime) else "number"
+    if constant.op != kind or not isinstance(column, NumericColumn) or not isinstance(value, float):
+        return None
+    index = column.index_of(np.array([value])).astype(np.int64)
+    if not 0 <= index[0] < column.lattice.points:
+        return None
+    found = column.values_at(index)
+    return found[0] if found.astype(np.float64)[0] == value else None
 
 
 def _empty_together(schema: Schema, rule: NullTogether, frame: pd.DataFrame) -> _Array:

@@ -98,16 +98,22 @@ class Implication:
     Attributes:
         when: A condition, for example `"age < 15"`; `"True"` for all rows.
         then: A condition, for example `"missing(income)"`.
+        repair: What becomes of a row that breaks the rule: `write` makes `then` true where it says what to
+            write (`missing(a)`, `a == 0`, or several of these joined by `and`), which keeps what `when` is
+            about as frequent as the model has it; `redraw` draws the row again.
         description: Why, for people.
     """
 
     kind: ClassVar[str] = "implication"
     when: str
     then: str
+    repair: Literal["write", "redraw"] = "write"
     description: str = ""
 
     def __post_init__(self) -> None:
         self.node()
+        if self.repair not in ("write", "redraw"):
+            raise SchemaError(f"Rule {self}: expected repair to be 'write' or 'redraw', got {self.repair!r}.")
 
     @property
     def columns(self) -> tuple[str, ...]:
