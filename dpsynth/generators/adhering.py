@@ -8,6 +8,7 @@ that names it, and never in a table that is too short. All of it is post-process
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.generators.completing import completed_frame
 from dpsynth.generators.repairs import repaired
 from dpsynth.schema.column import ModelledColumn
 from dpsynth.schema.decode import decode_table, regenerate
@@ -26,7 +28,7 @@ from dpsynth.schema.schema import Schema
 if TYPE_CHECKING:
     from dpsynth.generators.base import Model
 
-__all__ = ["MOST_ROUNDS", "Acceptance", "adhering_table"]
+__all__ = ["MOST_ROUNDS", "Acceptance", "adhering_completion", "adhering_table"]
 
 MOST_ROUNDS = 50
 """After so many rounds a table that is not full is given up."""
@@ -78,6 +80,40 @@ def adhering_table(
         found.add(frame, before, changed)
         wanted = found.next_round()
     return found.frame(), found.acceptance()
+
+
+def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """The rows of `frame`, completed so that they meet every rule; what is given is never changed.
+
+    Raises:
+        ConfigurationError: Nothing that was drawn makes some rows meet a rule, which the message names.
+    """
+    schema = model.schema
+    made = completed_frame(model, frame, rng)
+    if not schema.rules and not formulas(schema):
+        return made
+    given = [column.name for column in formulas(schema) if column.name in frame]
+    seen: Counter[str] = Counter()
+    bad = np.zeros(len(made), dtype=bool)
+    for round_ in range(MOST_ROUNDS):
+        made = with_formulas(schema, made).assign(**{name: frame[name] for name in given})
+        found = violations(schema, made)
+        seen.update({text: int(broken.sum()) for text, broken in found.items()})
+        bad = np.any(list(found.values()), axis=0)
+        if not bad.any():
+            return made
+        if round_ < MOST_ROUNDS - 1:
+            rows = np.flatnonzero(bad)
+            drawn = completed_frame(model, frame.iloc[rows], rng)
+            for name in drawn:
+                column = made[name].copy()
+                column.iloc[rows] = drawn[name].to_numpy()
+                made[name] = column
+    raise ConfigurationError(
+        f"In {MOST_ROUNDS} rounds nothing was drawn that makes {int(bad.sum())} of {len(made)} rows meet all "
+        f"rules. The rule {seen.most_common(1)[0][0]!r} was broken most often. Empty the values that "
+        "contradict it, or take the rule out."
+    )
 
 
 class _Found:

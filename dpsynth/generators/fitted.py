@@ -12,9 +12,9 @@ import pandas as pd
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
-from dpsynth.generators.adhering import adhering_table
+from dpsynth.generators.adhering import adhering_completion, adhering_table
 from dpsynth.generators.base import Model, Rng, random_generator
-from dpsynth.generators.completing import TAINT, completed_frame
+from dpsynth.generators.completing import TAINT
 from dpsynth.generators.error_bars import ErrorBars, error_bars
 from dpsynth.generators.given import given_codes
 from dpsynth.generators.marginals import marginal_frame
@@ -98,13 +98,15 @@ class FittedModel:
             All columns of the schema, under the index of `frame`. Categories are kept as they are, numbers
             and dates at the precision of the schema; their cells decide about the other columns. Columns
             that are not modelled are kept where they are given. A row that the model holds impossible is
-            completed from a model in which a little is possible everywhere.
+            completed from a model in which a little is possible everywhere. Rows that break a rule of the
+            schema are drawn again.
 
         Raises:
-            ConfigurationError: A column or a value that the schema does not have; nothing was drawn.
+            ConfigurationError: A column or a value that the schema does not have; nothing was drawn. Or what
+                is given breaks a rule of the schema whatever is drawn.
             DataError: A column of a type that cannot hold what the schema declares.
         """
-        made = completed_frame(self.model, frame, random_generator(rng))
+        made = adhering_completion(self.model, frame, random_generator(rng))
         guarantee = dataclasses.replace(self.guarantee, taints=(*self.guarantee.taints, TAINT))
         return SyntheticTable(frame=made, guarantee=guarantee, model=self)
 

@@ -215,6 +215,69 @@ def test_a_key_with_too_few_values_is_named() -> None:
         )
 
 
+def test_an_implication_that_says_what_to_write_is_written() -> None:
+    """The share of `when` stays that of the model; drawing rows again would lower it."""
+    rules = (
+        Implication(
+            when="red", then="missing(price) and low == 7 and colour == 'b' and born == date('2001-02-03')"
+        ),
+        Implication(when="not red", then="green == True and blue == 1"),
+    )
+    schema = replace(SCHEMA, rules=rules, columns=COLUMNS[:11])
+    made, found = adhering_table(Even(schema=schema), 2000, np.random.default_rng(0), {})  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.rounds, found.rate) == (1, 1.0)
+    assert made["red"].mean() == pytest.approx(0.5, abs=0.05)
+    red = made[made["red"]]
+    assert red["price"].isna().all()
+    assert set(red["low"].dropna()) == {7}
+    assert set(red["colour"].dropna()) == {"b"}
+    assert set(red["born"].dropna().astype(str)) == {"2001-02-03"}
+    assert made.loc[~made["red"], ["green", "blue"]].astype(float).ne(0).all(axis=None)
+    assert dict(made.dtypes) == dict(table(replace(schema, rules=())).dtypes)
+    redrawn = replace(schema, rules=(replace(rules[1], repair="redraw"),))
+    _, found = adhering_table(Even(schema=redrawn), 2000, np.random.default_rng(0), {})  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.repaired, found.rate < 0.8) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "low == 7.5",
+        "low == 100",
+        "missing(middle)",
+        "missing(sales)",
+        "colour == 'other'",
+        "low == middle",
+        "low < 5",
+    ],
+)
+def test_what_cannot_be_written_is_drawn_again(then: str) -> None:
+    rule = Implication(when="red and low > 90", then=then)
+    schema = replace(SCHEMA, rules=(rule,))
+    made, found = adhering_table(Even(schema=schema), 300, np.random.default_rng(0), {})  # type: ignore[arg-type]
+    assert found is not None
+    assert found.repaired == 0
+    assert adherence(schema, made)[str(rule)] == 1.0
+
+
+def test_completed_rows_meet_the_rules(ledger: Ledger) -> None:
+    fitted = _fit("mst", ledger)
+    part = pd.DataFrame({"low": [70, None, 10, 3], "colour": ["b", "a", None, None]}, index=list("wxyz"))
+    made = fitted.complete(part, rng=0).frame
+    assert list(made.index) == list("wxyz")
+    assert made["low"][["w", "y", "z"]].tolist() == [70, 10, 3]
+    assert made["colour"][:2].tolist() == ["b", "a"]
+    assert set(adherence(SCHEMA, made).values()) == {1.0}
+    with pytest.raises(
+        ConfigurationError, match=r"1 of 2 rows .*low < 50 and not missing\(low\) when .* broken most"
+    ):
+        fitted.complete(pd.DataFrame({"low": [70, 10], "colour": ["a", "a"]}), rng=0)
+    with pytest.raises(ConfigurationError, match=r"1 of 1 rows .*'sales = price \* middle' was broken"):
+        fitted.complete(pd.DataFrame({"sales": [1.0], "price": [2.0], "middle": [2]}), rng=0)
+
+
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**32))
 def test_shuffled_rows_break_the_same_rules(seed: int) -> None:
