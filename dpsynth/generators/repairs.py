@@ -18,7 +18,15 @@ from dpsynth.schema.decode import decode_column
 from dpsynth.schema.formulas import Node
 from dpsynth.schema.numeric import Datetime, NumericColumn
 from dpsynth.schema.row_checks import chain_broken, is_set, read_columns, rule_broken
-from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, RowRule, UniqueKey
+from dpsynth.schema.row_rules import (
+    Implication,
+    InequalityChain,
+    NullTogether,
+    OneHot,
+    RowRule,
+    UniqueKey,
+    conditions_tree,
+)
 from dpsynth.schema.schema import Schema
 
 __all__ = ["repaired"]
@@ -79,7 +87,7 @@ def _write(schema: Schema, rule: Implication, frame: pd.DataFrame, fixed: Set[st
     untouched = np.zeros(len(frame), dtype=bool)
     if rule.repair != "write":
         return untouched
-    told = [_assignment(schema, part) for part in _conjuncts(rule.node().parts[1])]
+    told = [_assignment(schema, part) for part in _conjuncts(conditions_tree(rule).parts[1])]
     if any(name is None or name in fixed for name, _ in told):
         return untouched
     broken = rule_broken(rule, read_columns(schema, frame, rule.columns), len(frame))

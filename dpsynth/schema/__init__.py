@@ -18,7 +18,7 @@ from dpsynth.schema.constraints import Constraint, FunctionalDependency, Impossi
 from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.row_checks import adherence
-from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, UniqueKey
+from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, RowRule, UniqueKey
 from dpsynth.schema.rule_zeros import as_structural_zeros
 from dpsynth.schema.schema import Schema
 
@@ -40,6 +40,7 @@ __all__ = [
     "NullTogether",
     "OneHot",
     "Real",
+    "RowRule",
     "Schema",
     "Text",
     "UniqueKey",

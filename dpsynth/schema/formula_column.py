@@ -10,7 +10,7 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.schema.column import Column, refuse, require_one_of
 from dpsynth.schema.formulas.syntax import Node, parse
 
-__all__ = ["Formula"]
+__all__ = ["Formula", "expression_tree"]
 
 _Outside = Literal["redraw", "clip", "missing"]
 _LARGEST_PRECISION = 12
@@ -59,14 +59,15 @@ class Formula(Column):
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             refuse(self, f"expected minimum <= maximum, got {self.minimum!r} and {self.maximum!r}")
         try:
-            self.node()
+            expression_tree(self)
         except ConfigurationError as error:
             refuse(self, str(error).partition(": ")[2].rstrip("."))
-
-    def node(self) -> Node:
-        """The expression as a tree."""
-        return parse(self.expression, where=f"Column {self.name!r}")
 
     def _writable(self, bound: object) -> bool:
         number = isinstance(bound, (int, float)) and not isinstance(bound, bool)
         return number and math.isfinite(bound) and round(bound, self.precision) == bound  # type: ignore[arg-type, call-overload]
+
+
+def expression_tree(column: Formula) -> Node:
+    """The expression of a column as a tree."""
+    return parse(column.expression, where=f"Column {column.name!r}")

@@ -15,10 +15,17 @@ from dpsynth.schema.canonical import seconds_of
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Boolean, Categorical, Category
 from dpsynth.schema.encode import read_values
-from dpsynth.schema.formula_column import Formula
+from dpsynth.schema.formula_column import Formula, expression_tree
 from dpsynth.schema.formulas import Facts, Values, columns_of, evaluate, facts_of, violated
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, RowRule
+from dpsynth.schema.row_rules import (
+    Implication,
+    InequalityChain,
+    NullTogether,
+    OneHot,
+    RowRule,
+    conditions_tree,
+)
 
 if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
@@ -64,7 +71,7 @@ def violations(schema: Schema, frame: pd.DataFrame) -> dict[str, BoolArray]:
     """Which rows break each rule and each formula. Of rows with one key, all but the first break it."""
     used = {name for rule in schema.rules for name in rule.columns}
     for formula in formulas(schema):
-        used |= {formula.name, *columns_of(formula.node())}
+        used |= {formula.name, *columns_of(expression_tree(formula))}
     columns, rows = read_columns(schema, frame, used), len(frame)
     broken = {f"{f.name} = {f.expression}": _misses(f, columns, rows) for f in formulas(schema)}
     for rule in schema.rules:
@@ -75,7 +82,7 @@ def violations(schema: Schema, frame: pd.DataFrame) -> dict[str, BoolArray]:
 def rule_broken(rule: RowRule, columns: Mapping[str, Values], rows: int) -> BoolArray:
     """Which rows break one rule."""
     if isinstance(rule, Implication):
-        return np.asarray(violated(rule.node(), columns, rows))
+        return np.asarray(violated(conditions_tree(rule), columns, rows))
     parts = [columns[name] for name in rule.columns]
     data = np.array([part.data for part in parts], dtype=np.float64).reshape(len(parts), rows)
     gaps = np.array([part.gaps for part in parts], dtype=bool).reshape(len(parts), rows)
@@ -118,11 +125,15 @@ def with_formulas(schema: Schema, frame: pd.DataFrame) -> pd.DataFrame:
     made = formulas(schema)
     if not made:
         return frame
-    used = {name for formula in made for name in columns_of(formula.node())} - {f.name for f in made}
+    used = {name for formula in made for name in columns_of(expression_tree(formula))} - {
+        f.name for f in made
+    }
     columns, known = read_columns(schema, frame, used), known_facts(schema)
     added: dict[str, Any] = {}
     for formula in made:
-        columns[formula.name] = found = _written(formula, evaluate(formula.node(), columns, len(frame)))
+        columns[formula.name] = found = _written(
+            formula, evaluate(expression_tree(formula), columns, len(frame))
+        )
         added[formula.name] = _series(formula, found, may_be_missing=known[formula.name].gaps)
     order = [name for name in schema.names if name in frame or name in added]
     given = {name: added[name].set_axis(frame.index) if name in added else frame[name] for name in order}
@@ -152,7 +163,7 @@ def known_facts(schema: Schema) -> dict[str, Facts]:
     known = {column.name: _facts(column) for column in schema.modelled}
     for formula in formulas(schema):
         try:
-            found = facts_of(formula.node(), known, where=f"Column {formula.name!r}")
+            found = facts_of(expression_tree(formula), known, where=f"Column {formula.name!r}")
         except ConfigurationError as error:
             raise SchemaError(str(error)) from error
         if found.kind != "number":
@@ -186,7 +197,7 @@ def check_rules(schema: Schema) -> None:
                 _refuse(rule, f"column {name!r} is {column.kind}, which rules cannot use; take it out")
         if isinstance(rule, Implication):
             try:
-                facts_of(rule.node(), known, where=f"Rule {rule}")
+                facts_of(conditions_tree(rule), known, where=f"Rule {rule}")
             except ConfigurationError as error:
                 raise SchemaError(str(error)) from error
         else:
@@ -306,7 +317,10 @@ def _outside(formula: Formula, data: np.ndarray[Any, Any]) -> BoolArray:
 
 def _misses(formula: Formula, columns: Mapping[str, Values], rows: int) -> BoolArray:
     """Where a value is not what the formula gives, is beyond the bounds, or lacks although it is required."""
-    expected, found = _written(formula, evaluate(formula.node(), columns, rows)), columns[formula.name]
+    expected, found = (
+        _written(formula, evaluate(expression_tree(formula), columns, rows)),
+        columns[formula.name],
+    )
     differs = np.abs(expected.data - found.data) > 0.25 * 10.0**-formula.precision  # of the last digit
     wrong = np.where(found.gaps, ~expected.gaps, expected.gaps | differs)
     wrong |= ~found.gaps & _outside(formula, found.data)

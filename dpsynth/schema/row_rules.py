@@ -18,7 +18,15 @@ from typing import ClassVar, Literal
 from dpsynth.errors import ConfigurationError, SchemaError
 from dpsynth.schema.formulas.syntax import Node, columns_of, parse
 
-__all__ = ["Implication", "InequalityChain", "NullTogether", "OneHot", "RowRule", "UniqueKey"]
+__all__ = [
+    "Implication",
+    "InequalityChain",
+    "NullTogether",
+    "OneHot",
+    "RowRule",
+    "UniqueKey",
+    "conditions_tree",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,22 +119,14 @@ class Implication:
     description: str = ""
 
     def __post_init__(self) -> None:
-        self.node()
+        conditions_tree(self)
         if self.repair not in ("write", "redraw"):
             raise SchemaError(f"Rule {self}: expected repair to be 'write' or 'redraw', got {self.repair!r}.")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of both conditions."""
-        return tuple(dict.fromkeys(columns_of(self.node())))
-
-    def node(self) -> Node:
-        """Both conditions as one tree."""
-        try:
-            parts = (parse(self.when, where="Condition `when`"), parse(self.then, where="Condition `then`"))
-        except ConfigurationError as error:
-            raise SchemaError(f"Rule {self}: {error}") from error
-        return Node(op="implies", parts=parts)
+        return tuple(dict.fromkeys(columns_of(conditions_tree(self))))
 
     def __str__(self) -> str:
         return f"{self.then} when {self.when}"
@@ -156,6 +156,15 @@ class UniqueKey:
 
 RowRule = InequalityChain | OneHot | NullTogether | Implication | UniqueKey
 """A rule about values. All have `columns`, a `description`, and a text for people (`str`)."""
+
+
+def conditions_tree(rule: Implication) -> Node:
+    """Both conditions of an implication as one tree."""
+    try:
+        parts = (parse(rule.when, where="Condition `when`"), parse(rule.then, where="Condition `then`"))
+    except ConfigurationError as error:
+        raise SchemaError(f"Rule {rule}: {error}") from error
+    return Node(op="implies", parts=parts)
 
 
 def _names(rule: object, given: object, *, least: int) -> tuple[str, ...]:

@@ -21,7 +21,14 @@ from dpsynth.schema.constraints import ImpossibleCombinations
 from dpsynth.schema.formulas import Node, columns_of
 from dpsynth.schema.numeric import Datetime, NumericColumn
 from dpsynth.schema.row_checks import known_facts, read_columns, rule_broken
-from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, RowRule, UniqueKey
+from dpsynth.schema.row_rules import (
+    Implication,
+    InequalityChain,
+    NullTogether,
+    RowRule,
+    UniqueKey,
+    conditions_tree,
+)
 
 if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
@@ -151,7 +158,7 @@ def _only_missing(rule: RowRule) -> set[str]:
         return set(rule.columns)
     if not isinstance(rule, Implication):
         return set()
-    return set(columns_of(rule.node())) - set(_read_in(rule.node()))
+    return set(columns_of(conditions_tree(rule))) - set(_read_in(conditions_tree(rule)))
 
 
 def _read_in(node: Node) -> list[str]:
