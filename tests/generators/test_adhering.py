@@ -270,6 +270,10 @@ def test_completed_rows_meet_the_rules(ledger: Ledger) -> None:
     assert made["low"][["w", "y", "z"]].tolist() == [70, 10, 3]
     assert made["colour"][:2].tolist() == ["b", "a"]
     assert set(adherence(SCHEMA, made).values()) == {1.0}
+
+
+def test_what_is_given_against_a_rule_is_named(ledger: Ledger) -> None:
+    fitted = _fit("independent", ledger, replace(SCHEMA, rules=RULES[4:5]))
     with pytest.raises(
         ConfigurationError, match=r"1 of 2 rows .*low < 50 and not missing\(low\) when .* broken most"
     ):
@@ -311,11 +315,11 @@ def test_every_deep_method_gives_tables_that_meet_the_rules(method: str, ledger:
     assert set(adherence(SCHEMA, made.frame).values()) == {1.0}
 
 
-def _fit(method: str, ledger: Ledger) -> FittedModel:
+def _fit(method: str, ledger: Ledger, schema: Schema = SCHEMA) -> FittedModel:
     """A model of rows that break all rules: they were drawn without them, and sales are wrong."""
     private = table(replace(SCHEMA, rules=()), 500, 3).assign(sales=1.0, share=-1.0)
     session = Session.open(
-        PrivateTable.load(private, SCHEMA),
+        PrivateTable.load(private, schema),
         budget=Budget(epsilon=3, delta=1e-6),
         ledger=ledger,
         dataset="rows",
