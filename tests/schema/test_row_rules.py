@@ -171,6 +171,7 @@ def test_formulas_that_do_not_fit_are_refused(arguments: dict[str, Any], says: s
         (InequalityChain, {"columns": ("kind", "old")}, "all numbers or all dates"),
         (InequalityChain, {"columns": ("quantity", "old"), "repair": "guess"}, "'sort' or 'redraw'"),
         (InequalityChain, {"columns": ("quantity", "nobody")}, "no column 'nobody'"),
+        (Implication, {"when": "True", "then": "new", "repair": "sort"}, "'write' or 'redraw'"),
         (OneHot, {"columns": ("new", "quantity")}, "exactly one of new, quantity: expected truth values"),
         (OneHot, {"columns": ("new", "kind")}, "expected truth values"),
         (NullTogether, {"columns": ("sent", "quantity")}, r"\['quantity'\] cannot be emptied"),
