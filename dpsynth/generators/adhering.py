@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import RulesError
 from dpsynth.generators.completing import completed_frame
 from dpsynth.generators.repairs import repaired
 from dpsynth.schema.column import ModelledColumn
@@ -54,6 +54,13 @@ class Acceptance:
     rounds: int
     broken: Mapping[str, float]
 
+    def in_words(self) -> str:
+        """One plain sentence."""
+        return (
+            f"All rows meet the rules of the schema: {self.rate:.1%} of {self.drawn} drawn rows were kept, "
+            f"{self.repaired} of those drawn were repaired."
+        )
+
 
 def adhering_table(
     model: Model, rows: int, rng: np.random.Generator, given: Mapping[str, Any]
@@ -61,7 +68,7 @@ def adhering_table(
     """A table of `rows` rows that meet every rule, and how it came about (None if there are no rules).
 
     Raises:
-        ConfigurationError: Too few rows meet the rules; the message names the one that most rows break.
+        RulesError: Too few rows meet the rules; the message names the one that most rows break.
     """
     schema = model.schema
     if not schema.rules and not formulas(schema):
@@ -86,7 +93,7 @@ def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Genera
     """The rows of `frame`, completed so that they meet every rule; what is given is never changed.
 
     Raises:
-        ConfigurationError: Nothing that was drawn makes some rows meet a rule, which the message names.
+        RulesError: Nothing that was drawn makes some rows meet a rule, which the message names.
     """
     schema = model.schema
     made = completed_frame(model, frame, rng)
@@ -94,7 +101,6 @@ def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Genera
         return made
     given = [column.name for column in formulas(schema) if column.name in frame]
     seen: Counter[str] = Counter()
-    bad = np.zeros(len(made), dtype=bool)
     for round_ in range(MOST_ROUNDS):
         made = with_formulas(schema, made).assign(**{name: frame[name] for name in given})
         found = violations(schema, made)
@@ -109,10 +115,10 @@ def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Genera
                 column = made[name].copy()
                 column.iloc[rows] = drawn[name].to_numpy()
                 made[name] = column
-    raise ConfigurationError(
-        f"In {MOST_ROUNDS} rounds nothing was drawn that makes {int(bad.sum())} of {len(made)} rows meet all "
-        f"rules. The rule {seen.most_common(1)[0][0]!r} was broken most often. Empty the values that "
-        "contradict it, or take the rule out."
+    raise RulesError(
+        f"In {MOST_ROUNDS} rounds nothing was drawn that makes all rows meet all rules. The rule "
+        f"{seen.most_common(1)[0][0]!r} was broken most often. Empty the values that contradict it, or take "
+        "the rule out."
     )
 
 
@@ -156,7 +162,7 @@ class _Found:
         """The table, checked once more as it is handed out.
 
         Raises:
-            ConfigurationError: It is not full.
+            RulesError: It is not full.
         """
         kept = self._kept if self._kept is not None else pd.DataFrame()
         if len(kept) < self._rows:
@@ -167,7 +173,7 @@ class _Found:
                 table[column.name] = regenerate(column, self._rows)
         wrong = [text for text, broken in violations(self._schema, table).items() if broken.any()]
         if wrong:
-            raise ConfigurationError(f"The table breaks the rules {wrong} after it was written. Report this.")
+            raise RulesError(f"The table breaks the rules {wrong} after it was written. Report this.")
         return table
 
     def acceptance(self) -> Acceptance:
@@ -180,9 +186,9 @@ class _Found:
             broken={text: count / max(self._drawn, 1) for text, count in self._before.items()},
         )
 
-    def _too_few(self, kept: int) -> ConfigurationError:
+    def _too_few(self, kept: int) -> RulesError:
         rule, count = max(self._after.items(), key=lambda item: item[1])
-        return ConfigurationError(
+        return RulesError(
             f"Only {kept} of {self._rows} rows that meet all rules were found in {self._rounds} rounds of "
             f"{self._drawn} rows together. The rule {rule!r} was broken most often, by {count} of them after "
             "repair. Ask for fewer rows, loosen the rule or what is given, or hold it in the model: see "

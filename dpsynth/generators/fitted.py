@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dpsynth import _validate
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, RulesError
 from dpsynth.generators.adhering import adhering_completion, adhering_table
 from dpsynth.generators.base import Model, Rng, random_generator
 from dpsynth.generators.completing import TAINT
@@ -72,13 +72,17 @@ class FittedModel:
             found.
 
         Raises:
-            ConfigurationError: `given` names no modelled column, or a value outside its domain; or too few
-                rows of the model meet the rules.
+            ConfigurationError: `given` names no modelled column, or a value outside its domain.
+            RulesError: Too few rows of the model meet the rules; it has the model as `model`.
         """
         wanted = round(self.model.total) if rows is None else _validate.count("rows", rows, least=0)
         generator = random_generator(rng)
         fixed = given_codes(self.schema, given or {})
-        frame, acceptance = adhering_table(self.model, wanted, generator, fixed)
+        try:
+            frame, acceptance = adhering_table(self.model, wanted, generator, fixed)
+        except RulesError as error:
+            error.model = self  # it is paid for, and a caller of `synthesize` has no other hold on it
+            raise
         return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self, acceptance=acceptance)
 
     def complete(self, frame: pd.DataFrame, *, rng: Rng = None) -> SyntheticTable:
