@@ -2,6 +2,7 @@
 
     DpsynthError
     ├── ConfigurationError      an argument is impossible (epsilon, delta, rows, ...)
+    │   └── RulesError              a model gives too few rows that meet the rules of its schema
     ├── SchemaError             a schema contradicts itself
     ├── DataError               a file or frame cannot be read, or does not fit its schema
     ├── PrivacyError
@@ -22,6 +23,8 @@ the data: errors are read by people and logs that the guarantee does not cover (
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 __all__ = [
     "BudgetExceededError",
@@ -49,6 +52,18 @@ class DpsynthError(Exception):
 
 class ConfigurationError(DpsynthError, ValueError):
     """An argument is impossible."""
+
+
+class RulesError(ConfigurationError):
+    """A model gives too few rows that meet the rules of its schema.
+
+    Attributes:
+        model: The fitted model, which is paid for: draw fewer rows, or save it. None where there is none.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.model: Any = None
 
 
 class SchemaError(DpsynthError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from dpsynth.cli.console import (
     show_balance,
     show_spending,
 )
+
+if TYPE_CHECKING:
+    from dpsynth.generators import FittedModel, SyntheticTable
 
 __all__ = ["run", "run_to_folder"]
 
@@ -132,7 +135,7 @@ def run_to_folder(
                 progress=progress,
                 checkpoint=checkpoint,
             )
-            table = model.sample(rows, rng=seed)
+            table = _drawn(model, rows, seed, out)
         folder.write(table, title=dataset)
     finally:
         folder.discard()
@@ -141,4 +144,18 @@ def run_to_folder(
         show_balance(opened, dataset)
     console.print()
     console.print(table.guarantee.in_words(), markup=False, highlight=False)
+    if table.acceptance is not None:
+        console.print(table.acceptance.in_words(), markup=False, highlight=False)
     console.print(f"\nWrote [bold]{out}[/]: open README.md there first. The ledger is {ledger}.")
+
+
+def _drawn(model: FittedModel, rows: int | None, seed: int | None, out: Path) -> SyntheticTable:
+    """A table; if too few rows meet the rules, the model is kept, for it is paid for."""
+    from dpsynth.errors import RulesError
+
+    try:
+        return model.sample(rows, rng=seed)
+    except RulesError as error:
+        kept = out.with_name(f"{out.name}.model.dps")
+        model.save(kept)
+        raise RulesError(f"{error} The model is kept in {str(kept)!r} for `dpsynth sample`.") from error

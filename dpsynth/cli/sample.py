@@ -40,3 +40,5 @@ def sample(
         raise StorageError(f"Cannot write {str(out)!r}: {error.strerror or error}.") from error
     console.print(f"Wrote {out}.")
     console.print(table.guarantee.in_words(), markup=False, highlight=False)
+    if table.acceptance is not None:
+        console.print(table.acceptance.in_words(), markup=False, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dpsynth.generators.adhering import Acceptance
 from dpsynth.generators.base import ExactModel, Generator, Model, Plan, Rng, Step
 from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.error_bars import ErrorBars
@@ -10,6 +11,7 @@ from dpsynth.generators.registry import get, names
 from dpsynth.generators.table import SyntheticTable
 
 __all__ = [
+    "Acceptance",
     "ErrorBars",
     "ExactModel",
     "FittedModel",

@@ -81,7 +81,10 @@ class ExactModel(Model, Protocol):
         ...
 
     def probability(self, given: Mapping[str, Any]) -> float:
-        """The share of records that have `given`: by column a code, several codes, or a weight for each."""
+        """The share of records that have `given`: by column a code, several codes, or a weight for each.
+
+        The records are those of the model, before rows that break a rule of the schema are drawn again.
+        """
         ...
 
     def complete_codes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,12 @@ import numpy as np
 from dpsynth.errors import SchemaError
 from dpsynth.schema.constraint_tables import MOST_COMBINATIONS, dependency_order, determined_codes
 from dpsynth.schema.constraints import Constraint, FunctionalDependency
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.schema import Schema
 
-__all__ = ["Box", "Derivation", "Reduction", "boxes", "reduced"]
+__all__ = ["Derivation", "Reduction", "reduced"]
 
 CodeArray = np.ndarray[Any, np.dtype[np.int32]]
-
-Box = tuple[np.ndarray[Any, Any], ...]
-"""Some codes for each of several columns: all combinations of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -63,7 +61,8 @@ def reduced(schema: Schema) -> Reduction:
     """Leave out every column that follows from others and that no other constraint binds.
 
     A dependency stays a constraint among others if its dependent is bound otherwise: it stands in
-    impossible combinations, follows twice, or determines a column whose dependency has to stay.
+    impossible combinations, follows twice, or determines a column whose dependency has to stay. Rules and
+    formulas speak about rows, not about what is modelled, so they are left out.
 
     Raises:
         SchemaError: A chain of dependencies has too many combinations.
@@ -72,27 +71,15 @@ def reduced(schema: Schema) -> Reduction:
     derivations: dict[str, Derivation] = {}
     for dependency in derived:
         derivations[dependency.dependent] = _derivation(schema, dependency, derivations)
-    columns = tuple(column for column in schema.columns if column.name not in derivations)
+    columns = tuple(
+        column
+        for column in schema.columns
+        if column.name not in derivations and not isinstance(column, Formula)
+    )
     return Reduction(
-        schema=dataclasses.replace(schema, columns=columns, constraints=kept),
+        schema=dataclasses.replace(schema, columns=columns, constraints=kept, rules=()),
         derivations=tuple(derivations.values()),
     )
-
-
-def boxes(cells: np.ndarray[Any, Any]) -> Iterator[Box]:
-    """Divide the cells that are True into disjoint boxes.
-
-    Codes of the first axis whose slices are equal share their boxes, and so on for the other axes.
-    """
-    if cells.ndim == 1:
-        if cells.any():
-            yield (np.flatnonzero(cells),)
-        return
-    slices, alike = np.unique(cells.reshape(len(cells), -1), axis=0, return_inverse=True)
-    for number, part in enumerate(slices):
-        codes = np.flatnonzero(alike.ravel() == number)
-        for box in boxes(part.reshape(cells.shape[1:])):
-            yield (codes, *box)
 
 
 def _divided(schema: Schema) -> tuple[tuple[Constraint, ...], tuple[FunctionalDependency, ...]]:

@@ -12,12 +12,13 @@ import numpy as np
 
 from dpsynth.errors import ConfigurationError, DpsynthError, StorageError
 from dpsynth.generators.base import ExactModel, Model
-from dpsynth.generators.derivations import Box, Derivation, boxes, reduced
+from dpsynth.generators.derivations import Derivation, reduced
 from dpsynth.generators.derived_completion import completed_codes
 from dpsynth.generators.registry import model_class
 from dpsynth.graphical.consistency import FloatArray
 from dpsynth.graphical.elimination import nodes_of
 from dpsynth.graphical.evidence import Given, evidence_weights, impossible
+from dpsynth.schema.boxes import Box, boxes
 from dpsynth.schema.constraint_tables import MOST_COMBINATIONS
 from dpsynth.schema.schema import Schema
 

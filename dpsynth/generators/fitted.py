@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dpsynth import _validate
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, RulesError
+from dpsynth.generators.adhering import adhering_completion, adhering_table
 from dpsynth.generators.base import Model, Rng, random_generator
-from dpsynth.generators.completing import TAINT, completed_frame
+from dpsynth.generators.completing import TAINT
 from dpsynth.generators.error_bars import ErrorBars, error_bars
 from dpsynth.generators.given import given_codes
 from dpsynth.generators.marginals import marginal_frame
 from dpsynth.generators.measured import measurements_frame
 from dpsynth.generators.store import load_model, save_model
 from dpsynth.generators.table import SyntheticTable
-from dpsynth.schema.decode import decode_table
 from dpsynth.schema.schema import Schema
 from dpsynth.session.guarantee import Guarantee
 from dpsynth.session.transcript import Transcript
@@ -67,15 +67,23 @@ class FittedModel:
                 number or a date the *cell* of the value is fixed: rows have values of that cell.
             rng: Seed or generator. It drives sampling only; the noise was drawn before.
 
+        Returns:
+            Exactly so many rows, all of which meet every rule of the schema; `acceptance` says how they were
+            found.
+
         Raises:
             ConfigurationError: `given` names no modelled column, or a value outside its domain.
+            RulesError: Too few rows of the model meet the rules; it has the model as `model`.
         """
         wanted = round(self.model.total) if rows is None else _validate.count("rows", rows, least=0)
         generator = random_generator(rng)
         fixed = given_codes(self.schema, given or {})
-        codes = self.model.sample_codes(wanted, generator, fixed or None)
-        frame = decode_table(self.schema, codes, wanted, generator)
-        return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self)
+        try:
+            frame, acceptance = adhering_table(self.model, wanted, generator, fixed)
+        except RulesError as error:
+            error.model = self  # it is paid for, and a caller of `synthesize` has no other hold on it
+            raise
+        return SyntheticTable(frame=frame, guarantee=self.guarantee, model=self, acceptance=acceptance)
 
     def complete(self, frame: pd.DataFrame, *, rng: Rng = None) -> SyntheticTable:
         """Fill in a partial frame: every value that it has is kept, all else is drawn given them.
@@ -94,18 +102,22 @@ class FittedModel:
             All columns of the schema, under the index of `frame`. Categories are kept as they are, numbers
             and dates at the precision of the schema; their cells decide about the other columns. Columns
             that are not modelled are kept where they are given. A row that the model holds impossible is
-            completed from a model in which a little is possible everywhere.
+            completed from a model in which a little is possible everywhere. Rows that break a rule of the
+            schema are drawn again.
 
         Raises:
-            ConfigurationError: A column or a value that the schema does not have; nothing was drawn.
+            ConfigurationError: A column or a value that the schema does not have; nothing was drawn. Or what
+                is given breaks a rule of the schema whatever is drawn.
             DataError: A column of a type that cannot hold what the schema declares.
         """
-        made = completed_frame(self.model, frame, random_generator(rng))
+        made = adhering_completion(self.model, frame, random_generator(rng))
         guarantee = dataclasses.replace(self.guarantee, taints=(*self.guarantee.taints, TAINT))
         return SyntheticTable(frame=made, guarantee=guarantee, model=self)
 
     def marginal(self, columns: str | Sequence[str]) -> pd.DataFrame:
         """The exact marginal of any columns, without drawing rows.
+
+        It is that of the model: constraints hold in it, but rules that are enforced on rows do not.
 
         Args:
             columns: Names of modelled columns.

@@ -17,6 +17,7 @@ from dpsynth.session.guarantee import Guarantee
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dpsynth.generators.adhering import Acceptance
     from dpsynth.generators.fitted import FittedModel
 
 __all__ = ["METADATA_KEY", "SyntheticTable"]
@@ -35,11 +36,13 @@ class SyntheticTable:
         frame: The rows.
         guarantee: The promise, and what spent it.
         model: The fitted model that they were drawn from.
+        acceptance: How rows were found that meet the rules of the schema; None if it has none.
     """
 
     frame: pd.DataFrame
     guarantee: Guarantee
     model: FittedModel
+    acceptance: Acceptance | None = None
 
     def replace_frame(self, frame: pd.DataFrame) -> SyntheticTable:
         """The same guarantee over another form of the rows."""

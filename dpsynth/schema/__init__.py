@@ -15,7 +15,11 @@ from dpsynth.schema.columns import (
 )
 from dpsynth.schema.constraint_tables import allowed_table
 from dpsynth.schema.constraints import Constraint, FunctionalDependency, ImpossibleCombinations
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.layout import Domain
+from dpsynth.schema.row_checks import adherence
+from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, RowRule, UniqueKey
+from dpsynth.schema.rule_zeros import as_structural_zeros
 from dpsynth.schema.schema import Schema
 
 __all__ = [
@@ -25,13 +29,22 @@ __all__ = [
     "Constraint",
     "Datetime",
     "Domain",
+    "Formula",
     "FunctionalDependency",
     "Identifier",
+    "Implication",
     "ImpossibleCombinations",
+    "InequalityChain",
     "Integer",
     "ModelledColumn",
+    "NullTogether",
+    "OneHot",
     "Real",
+    "RowRule",
     "Schema",
     "Text",
+    "UniqueKey",
+    "adherence",
     "allowed_table",
+    "as_structural_zeros",
 ]

@@ -17,7 +17,9 @@ import pandas as pd
 from dpsynth.errors import ConfigurationError
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Categorical, Category, Identifier, Text
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.numeric import Datetime, NumericColumn
+from dpsynth.schema.row_checks import with_formulas
 from dpsynth.schema.schema import Schema
 
 __all__ = ["decode_column", "decode_table"]
@@ -37,7 +39,8 @@ def decode_table(
         rng: Chooses values within cells.
 
     Returns:
-        The columns of the schema in order. Identifiers are new, text is filled in or left out.
+        The columns of the schema in order. Identifiers are new, text is filled in or left out,
+        formulas are computed.
 
     Raises:
         ConfigurationError: Codes are lacking, of another length, or beyond the size of their column.
@@ -48,9 +51,11 @@ def decode_table(
             if column.name not in codes or len(codes[column.name]) != rows:
                 raise ConfigurationError(f"Expected {rows} codes for column {column.name!r}.")
             decoded[column.name] = decode_column(column, codes[column.name], rng)
-        elif not isinstance(column, Text) or column.rule == "regenerate":
+        elif not isinstance(column, Formula) and (
+            not isinstance(column, Text) or column.rule == "regenerate"
+        ):
             decoded[column.name] = regenerate(column, rows)
-    return pd.DataFrame(decoded, index=pd.RangeIndex(rows))
+    return with_formulas(schema, pd.DataFrame(decoded, index=pd.RangeIndex(rows)))
 
 
 def decode_column(

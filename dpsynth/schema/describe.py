@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Categorical, Identifier, Text
 from dpsynth.schema.constraints import FunctionalDependency
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.numeric import Datetime, NumericColumn
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def describe(schema: Schema) -> str:
     title = f"{schema.name}: {schema.title}" if schema.title else schema.name
     rule = "  ".join("-" * width for width in widths)
     constraints = ["", "constraints", *map(_constraint, schema.constraints)] if schema.constraints else []
-    return "\n".join([title, f"unit of privacy: {schema.unit}", "", lines[0], rule, *lines[1:], *constraints])
+    rules = ["", "rules of rows", *(_cut(str(rule)) for rule in schema.rules)] if schema.rules else []
+    return "\n".join(
+        [title, f"unit of privacy: {schema.unit}", "", lines[0], rule, *lines[1:], *constraints, *rules]
+    )
 
 
 def _row(column: Column) -> tuple[str, ...]:
@@ -44,6 +48,8 @@ def _row(column: Column) -> tuple[str, ...]:
 def _plain_values(column: Column) -> str:
     if isinstance(column, Text):
         return "left out" if column.rule == "drop" else f"always {column.filler!r}"
+    if isinstance(column, Formula):
+        return f"= {column.expression}"
     pattern = column.pattern if isinstance(column, Identifier) else None
     return f"new ones, {pattern or '1, 2, 3, ...'}"
 

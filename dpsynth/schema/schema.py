@@ -16,6 +16,8 @@ from dpsynth.schema.columns import Boolean, Categorical, Identifier
 from dpsynth.schema.constraint_tables import check_constraints
 from dpsynth.schema.constraints import Constraint
 from dpsynth.schema.layout import Domain
+from dpsynth.schema.row_checks import check_rules
+from dpsynth.schema.row_rules import RowRule
 
 __all__ = ["Schema"]
 
@@ -32,7 +34,8 @@ class Schema:
         name: Name of the table.
         title: A short heading for people.
         description: What the table is about.
-        constraints: What rows obey for reasons known beforehand; see `dpsynth.schema.constraints`.
+        constraints: What codes obey for reasons known beforehand; see `dpsynth.schema.constraints`.
+        rules: What values of synthetic rows obey, whatever the method; see `dpsynth.schema.row_rules`.
     """
 
     columns: tuple[Column, ...]
@@ -42,6 +45,7 @@ class Schema:
     title: str = ""
     description: str = ""
     constraints: tuple[Constraint, ...] = ()
+    rules: tuple[RowRule, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -62,6 +66,8 @@ class Schema:
             _check_missing_values(column, self.missing_values)
         object.__setattr__(self, "constraints", tuple(self.constraints))
         check_constraints(self)
+        object.__setattr__(self, "rules", tuple(self.rules))
+        check_rules(self)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ bounds) becomes a column that is not complete, for a person to declare or a budg
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,16 @@ from dpsynth.schema.canonical import number_of, seconds_of
 from dpsynth.schema.column import Column
 from dpsynth.schema.columns import Boolean, Categorical, Identifier, Text
 from dpsynth.schema.constraints import Constraint, FunctionalDependency, ImpossibleCombinations
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.numeric import Datetime, Integer, Real
+from dpsynth.schema.row_rules import (
+    Implication,
+    InequalityChain,
+    NullTogether,
+    OneHot,
+    RowRule,
+    UniqueKey,
+)
 from dpsynth.schema.schema import Schema
 from dpsynth.schema.table_schema_writer import EXTENSION, VERSION, extension_keys, schema_to_json
 
@@ -28,7 +38,7 @@ Json = Mapping[str, Any]
 Arguments = dict[str, Any]
 
 _KINDS: dict[str, type[Column]] = {
-    kind.kind: kind for kind in (Categorical, Boolean, Integer, Real, Datetime, Identifier, Text)
+    kind.kind: kind for kind in (Categorical, Boolean, Integer, Real, Datetime, Identifier, Text, Formula)
 }
 _KIND_OF_TYPE = {
     "string": "categorical",
@@ -40,6 +50,9 @@ _KIND_OF_TYPE = {
     "date": "datetime",
     "datetime": "datetime",
     "yearmonth": "datetime",
+}
+_RULES: dict[str, Any] = {
+    kind.kind: kind for kind in (InequalityChain, OneHot, NullTogether, Implication, UniqueKey)
 }
 _RESOLUTION_OF_TYPE = {"date": "D", "datetime": "s", "yearmonth": "M"}
 _USUAL_PRECISION = 2
@@ -54,7 +67,7 @@ def schema_from_json(document: Json) -> Schema:
     if not isinstance(document, Mapping) or not isinstance(document.get("fields"), list):
         raise SchemaError('Expected a Table Schema document: a JSON object with a list "fields".')
     extension = _object(document.get(EXTENSION, {}), EXTENSION)
-    _known_keys(extension, {"version", "name", "unit", "constraints"}, EXTENSION)
+    _known_keys(extension, {"version", "name", "unit", "constraints", "rules"}, EXTENSION)
     if extension.get("version", VERSION) != VERSION:
         raise SchemaError(
             f"Expected version {VERSION} of the {EXTENSION} extension, got {extension['version']!r}. "
@@ -70,6 +83,7 @@ def schema_from_json(document: Json) -> Schema:
         title=str(document.get("title", "")),
         description=str(document.get("description", "")),
         constraints=_constraints(extension.get("constraints", [])),
+        rules=_rules(extension.get("rules", [])),
     )
 
 
@@ -106,6 +120,25 @@ def _constraint(given: Json) -> Constraint:
         raise SchemaError(f"A constraint of the kind {kind.kind} lacks the keys {lacking}.")
     arguments: Arguments = {key: _entry(given[key]) for key in required | optional if key in given}
     return kind(description=str(given.get("description", "")), **arguments)
+
+
+def _rules(given: object) -> tuple[RowRule, ...]:
+    if not isinstance(given, list):
+        raise SchemaError(f"Expected rules in {EXTENSION} to be a list, got {given!r}.")
+    return tuple(_rule(_object(rule, "every rule")) for rule in given)
+
+
+def _rule(given: Json) -> RowRule:
+    kind = _RULES.get(str(given.get("kind")))
+    if kind is None:
+        raise SchemaError(f"Expected a rule of a kind in {list(_RULES)}, got {given.get('kind')!r}.")
+    known = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(kind)}
+    _known_keys(given, {"kind", *known}, f"the rule {kind.kind}")
+    lacking = [name for name, needed in known.items() if needed and name not in given]
+    if lacking:
+        raise SchemaError(f"A rule {kind.kind} lacks the keys {lacking}.")
+    rule: RowRule = kind(**{name: value for name, value in given.items() if name != "kind"})
+    return rule
 
 
 def _entry(written: Any) -> Any:
@@ -175,6 +208,8 @@ def _column(field: Json, key: object) -> Column:
         arguments |= {argument: value for argument, value in words.items() if value is not None}
     elif kind is Datetime:
         arguments = _moments(field, constraints) | arguments
+    elif kind is Formula:
+        arguments = _bounds(field, constraints) | arguments
     elif kind in (Integer, Real):
         arguments = _numbers(field, constraints, kind) | arguments
     if "missingValues" in field:
@@ -242,6 +277,13 @@ def _numbers(field: Json, constraints: Json, kind: type[Column]) -> Arguments:
         return {key: int(bound) if bound == int(bound) else bound for key, bound in bounds.items()}
     decimals = [-int(Decimal(repr(bound)).as_tuple().exponent) for bound in bounds.values()]
     return bounds | {"precision": max([_USUAL_PRECISION, *decimals])}
+
+
+def _bounds(field: Json, constraints: Json) -> Arguments:
+    keys = [key for key in ("minimum", "maximum") if key in constraints]
+    if "expression" not in _object(field[EXTENSION], EXTENSION):
+        raise SchemaError(f"Column {field['name']!r}: a formula needs an expression.")
+    return {key: _number(field["name"], constraints[key]) for key in keys}
 
 
 def _number(name: str, value: object) -> int | float:

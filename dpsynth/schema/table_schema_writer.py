@@ -12,7 +12,9 @@ from typing import Any
 from dpsynth.schema.column import Column
 from dpsynth.schema.columns import Boolean, Categorical, Identifier
 from dpsynth.schema.constraints import Combination, Constraint, Entry, ImpossibleCombinations
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.numeric import Datetime, NumericColumn, Real
+from dpsynth.schema.row_rules import RowRule
 from dpsynth.schema.schema import Schema
 
 __all__ = ["EXTENSION", "VERSION", "extension_keys", "schema_to_json"]
@@ -37,6 +39,7 @@ _EXTENDED = (
     "pattern",
     "rule",
     "filler",
+    "expression",
 )
 _TYPE_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -61,6 +64,8 @@ def schema_to_json(schema: Schema) -> Json:
     extension: Json = {"version": VERSION, "name": schema.name, "unit": unit}
     if schema.constraints:
         extension["constraints"] = [_constraint(constraint) for constraint in schema.constraints]
+    if schema.rules:
+        extension["rules"] = [_rule(rule) for rule in schema.rules]
     return {
         "$schema": _PROFILE,
         **{key: text for key, text in described.items() if text},
@@ -98,6 +103,8 @@ def _standard(column: Column) -> Json:
         return {"type": column.temporal} | ({"format": column.format} if column.format else {})
     if isinstance(column, NumericColumn):
         return {"type": "number" if isinstance(column, Real) else "integer"}
+    if isinstance(column, Formula):
+        return {"type": "number" if column.precision else "integer"}
     return {"type": "any" if isinstance(column, Identifier) else "string"}
 
 
@@ -118,7 +125,7 @@ def _constraints(column: Column, *, has_categories: bool) -> Json:
     constraints: Json = {"required": True} if column.required else {}
     if isinstance(column, Categorical) and column.categories is not None and not has_categories:
         constraints["enum"] = list(column.categories)
-    if isinstance(column, NumericColumn):
+    if isinstance(column, (NumericColumn, Formula)):
         bounds = {"minimum": column.minimum, "maximum": column.maximum}
         constraints |= {key: bound for key, bound in bounds.items() if bound is not None}
     return constraints
@@ -137,6 +144,13 @@ def _constraint(constraint: Constraint) -> Json:
         body |= {"mapping": mapping}
         body |= {} if constraint.default is ... else {"default": _entry(constraint.default)}
     return {"kind": constraint.kind} | described | body
+
+
+def _rule(rule: RowRule) -> Json:
+    """The fields of a rule by their names; a description only if there is one."""
+    body = {_camel(field.name): getattr(rule, field.name) for field in fields(rule)}
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in body.items()}
+    return {"kind": rule.kind} | {key: v for key, v in plain.items() if (key, v) != ("description", "")}
 
 
 def _combination(combination: Combination) -> list[Any]:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from dpsynth.cli import app as application
 from dpsynth.cli.console import described
 from dpsynth.ledger import Cap, Ledger
+from dpsynth.schema import Implication, UniqueKey, adherence
 from dpsynth.schema.schema import Schema
 from dpsynth.session import Progress
 
@@ -80,6 +82,27 @@ def test_more_rows_cost_nothing(folder: Path) -> None:
     assert set(pd.read_csv(folder / "more.csv")["colour"]) == {"red"}
     with Ledger.open(folder / "out.ledger.db", create=False) as ledger:
         assert ledger.head() == before
+
+
+def test_rules_are_met_or_the_model_is_kept(
+    folder: Path, schema: Schema, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that cannot fill its table is paid for all the same, so its model must not be lost."""
+    met = replace(schema, rules=(Implication(when="member", then="age >= 18"),))
+    met.save(folder / "met.json")
+    assert run(folder, "--rows", "40", schema="met.json", out="met") == 0
+    assert "All rows meet the rules" in capsys.readouterr().out
+    assert set(adherence(met, pd.read_csv(folder / "met" / "synthetic.csv")).values()) == {1.0}
+    assert dpsynth(folder, "sample", "met/model.dps", "--out", "more.csv", "--rows", "9") == 0
+    assert "All rows meet the rules" in capsys.readouterr().out
+    never = replace(schema, rules=(UniqueKey(columns=("member",)),))
+    never.save(folder / "never.json")
+    assert run(folder, "--rows", "40", schema="never.json", out="never") != 0
+    said = capsys.readouterr()
+    assert "never.model.dps" in " ".join((said.out + said.err).split())
+    assert not (folder / "never").exists()
+    assert dpsynth(folder, "sample", "never.model.dps", "--out", "two.csv", "--rows", "2") == 0
+    assert sorted(pd.read_csv(folder / "two.csv")["member"]) == [False, True]
 
 
 def test_plan_and_check_open_no_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpsynth.errors import SchemaError
-from dpsynth.generators.derivations import boxes, reduced
+from dpsynth.generators.derivations import reduced
 from dpsynth.schema import (
     Categorical,
     FunctionalDependency,
@@ -20,6 +20,7 @@ from dpsynth.schema import (
     Integer,
     Schema,
 )
+from dpsynth.schema.boxes import boxes
 
 
 def letters(name: str, size: int) -> Categorical:
