@@ -12,12 +12,12 @@ from dpsynth.errors import DataError
 from dpsynth.generators.rules.columns import ColumnRule
 from dpsynth.generators.rules.declared import schema_column
 from dpsynth.generators.rules.derived import DerivedRule, written
-from dpsynth.generators.rules.evaluation import Values, evaluate, violated
-from dpsynth.generators.rules.facts import Facts
-from dpsynth.generators.rules.syntax import columns_of, parse
 from dpsynth.schema.column import ModelledColumn
 from dpsynth.schema.columns import Categorical
 from dpsynth.schema.encode import read_values
+from dpsynth.schema.formulas.evaluation import Values, evaluate, violated
+from dpsynth.schema.formulas.facts import Facts
+from dpsynth.schema.formulas.syntax import columns_of, parse
 
 if TYPE_CHECKING:
     from dpsynth.generators.rules.specification import Rules

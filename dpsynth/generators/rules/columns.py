@@ -13,10 +13,10 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.rules.distributions import Distribution
-from dpsynth.generators.rules.facts import Facts
 from dpsynth.generators.rules.parts import Given, Missing, condition, listed, refuse, weights_of
 from dpsynth.generators.rules.patterns import choices_of
 from dpsynth.schema.columns import Categorical, Identifier
+from dpsynth.schema.formulas.facts import Facts
 
 __all__ = [
     "MOST_DECIMALS",

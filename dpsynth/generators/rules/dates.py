@@ -12,10 +12,10 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth.generators.rules.columns import ColumnRule
 from dpsynth.generators.rules.distributions import Distribution
-from dpsynth.generators.rules.facts import Facts
 from dpsynth.generators.rules.parts import Given, refuse
 from dpsynth.schema.canonical import seconds_of
 from dpsynth.schema.columns import Datetime
+from dpsynth.schema.formulas.facts import Facts
 
 __all__ = ["DateRule", "DelayRule"]
 

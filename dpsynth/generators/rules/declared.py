@@ -9,9 +9,9 @@ import numpy as np
 
 from dpsynth.generators.rules.columns import CategoryRule, ColumnRule, KeyRule, NumberRule
 from dpsynth.generators.rules.derived import DerivedRule
-from dpsynth.generators.rules.facts import Facts
 from dpsynth.generators.rules.parts import refuse
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
+from dpsynth.schema.formulas.facts import Facts
 
 __all__ = ["decimals_of", "schema_column"]
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.generators.rules.columns import MOST_DECIMALS, ColumnRule
-from dpsynth.generators.rules.evaluation import Values, floor_to
-from dpsynth.generators.rules.facts import Facts, facts_of
 from dpsynth.generators.rules.parts import refuse
-from dpsynth.generators.rules.syntax import parse
+from dpsynth.schema.formulas.evaluation import Values, floor_to
+from dpsynth.schema.formulas.facts import Facts, facts_of
+from dpsynth.schema.formulas.syntax import parse
 
 __all__ = ["DerivedRule", "written"]
 

@@ -28,11 +28,11 @@ from dpsynth.generators.rules.columns import (
 from dpsynth.generators.rules.correlation import RankCorrelation
 from dpsynth.generators.rules.dates import DateRule, DelayRule
 from dpsynth.generators.rules.derived import DerivedRule, written
-from dpsynth.generators.rules.evaluation import Values, evaluate, floor_to, holds
-from dpsynth.generators.rules.facts import Facts
 from dpsynth.generators.rules.parts import cases_of
 from dpsynth.generators.rules.patterns import choices_of, texts_by
-from dpsynth.generators.rules.syntax import parse
+from dpsynth.schema.formulas.evaluation import Values, evaluate, floor_to, holds
+from dpsynth.schema.formulas.facts import Facts
+from dpsynth.schema.formulas.syntax import parse
 
 __all__ = ["BLOCK", "Block", "draw_block"]
 

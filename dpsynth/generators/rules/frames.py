@@ -9,10 +9,10 @@ import pandas as pd
 
 from dpsynth.generators.rules.columns import CategoryRule, ColumnRule, KeyRule
 from dpsynth.generators.rules.declared import decimals_of, schema_column
-from dpsynth.generators.rules.evaluation import Values
-from dpsynth.generators.rules.facts import Facts
 from dpsynth.schema.column import ModelledColumn
 from dpsynth.schema.decode import decode_column, regenerate
+from dpsynth.schema.formulas.evaluation import Values
+from dpsynth.schema.formulas.facts import Facts
 
 if TYPE_CHECKING:
     from dpsynth.generators.rules.specification import Rules

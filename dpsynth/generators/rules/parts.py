@@ -10,9 +10,9 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
-from dpsynth.generators.rules.evaluation import Values
-from dpsynth.generators.rules.facts import Facts, facts_of
-from dpsynth.generators.rules.syntax import Node, parse
+from dpsynth.schema.formulas.evaluation import Values
+from dpsynth.schema.formulas.facts import Facts, facts_of
+from dpsynth.schema.formulas.syntax import Node, parse
 
 __all__ = ["Case", "Given", "Missing", "cases_of", "condition", "listed", "refuse", "weights_of"]
 

@@ -19,10 +19,10 @@ from dpsynth.generators.rules.adherence import adherence
 from dpsynth.generators.rules.columns import KeyRule
 from dpsynth.generators.rules.derived import DerivedRule
 from dpsynth.generators.rules.drawing import BLOCK, Block, draw_block
-from dpsynth.generators.rules.evaluation import Values, violated
 from dpsynth.generators.rules.frames import frame_of
-from dpsynth.generators.rules.syntax import Node, parse
 from dpsynth.generators.table import METADATA_KEY
+from dpsynth.schema.formulas.evaluation import Values, violated
+from dpsynth.schema.formulas.syntax import Node, parse
 
 if TYPE_CHECKING:
     from dpsynth.generators.rules.specification import Rules

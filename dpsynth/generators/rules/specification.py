@@ -22,8 +22,8 @@ from dpsynth.generators.rules.correlation import RankCorrelation
 from dpsynth.generators.rules.dates import DateRule
 from dpsynth.generators.rules.declared import schema_column
 from dpsynth.generators.rules.document import FORMAT, fields_from, fields_to, read_document, write_document
-from dpsynth.generators.rules.facts import Facts, facts_of
-from dpsynth.generators.rules.syntax import columns_of, parse
+from dpsynth.schema.formulas.facts import Facts, facts_of
+from dpsynth.schema.formulas.syntax import columns_of, parse
 from dpsynth.schema.schema import Schema
 
 if TYPE_CHECKING:
