@@ -170,6 +170,9 @@ class FittedModel:
     def save(self, path: str | Path) -> None:
         """Write model, guarantee and transcript to one file: JSON and arrays in a zip, no pickle.
 
+        Args:
+            path: Where to write. A name that ends in `.safetensors` gives that format (extra `deep`).
+
         Raises:
             StorageError: The file cannot be written.
         """

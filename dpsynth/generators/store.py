@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dpsynth._archive import read_archive, write_archive
+from dpsynth._tensors import SUFFIX, read_tensors, write_tensors
 from dpsynth.errors import DpsynthError, StorageError
 from dpsynth.generators.base import Model
 from dpsynth.generators.measured import measured_tables
@@ -39,6 +40,8 @@ _Arrays = Mapping[str, np.ndarray[Any, Any]]
 def save_model(path: str | Path, model: Model, guarantee: Guarantee, transcript: Transcript | None) -> None:
     """Write a model, its guarantee and the transcript of its run to `path`: whole, or not at all.
 
+    A name that ends in `.safetensors` gives that format (extra `deep`), any other a zip of plain arrays.
+
     Raises:
         StorageError: The file cannot be written.
     """
@@ -50,7 +53,8 @@ def save_model(path: str | Path, model: Model, guarantee: Guarantee, transcript:
         "state": state,
     }
     kept = {} if transcript is None else _transcript_arrays(transcript)
-    write_archive(path, kind=_KIND, header=header, arrays={**arrays, **kept})
+    write = write_tensors if _is_tensors(path) else write_archive
+    write(path, kind=_KIND, header=header, arrays={**arrays, **kept})
 
 
 def load_model(path: str | Path) -> tuple[Model, Guarantee, Transcript | None]:
@@ -59,7 +63,8 @@ def load_model(path: str | Path) -> tuple[Model, Guarantee, Transcript | None]:
     Raises:
         StorageError: The file is no model of a known kind and version, or it is damaged.
     """
-    header, arrays = read_archive(path, kind=_KIND)
+    read = read_tensors if _is_tensors(path) else read_archive
+    header, arrays = read(path, kind=_KIND)
     try:
         kind = model_class(header["model"])
         schema = Schema.from_json(header["schema"])
@@ -74,6 +79,10 @@ def load_model(path: str | Path) -> tuple[Model, Guarantee, Transcript | None]:
     except (KeyError, TypeError, AttributeError) as error:
         raise StorageError("The model file lacks a field that this version needs.") from error
     return model, guarantee, transcript
+
+
+def _is_tensors(path: str | Path) -> bool:
+    return Path(path).suffix == SUFFIX
 
 
 def _transcript_arrays(transcript: Transcript) -> dict[str, np.ndarray[Any, Any]]:

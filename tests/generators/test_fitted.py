@@ -181,6 +181,14 @@ def test_everything_on_the_page_is_escaped(fitted: FittedModel) -> None:
     assert "<b>name" not in page
 
 
+def test_a_model_saves_as_safetensors(fitted: FittedModel, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    again = FittedModel.load(path)
+    assert again.guarantee == fitted.guarantee
+    assert again.sample(20, rng=1).frame.equals(fitted.sample(20, rng=1).frame)
+
+
 def test_a_saved_model_comes_back(fitted: FittedModel, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model.dps")
     loaded = FittedModel.load(tmp_path / "model.dps")
