@@ -13,9 +13,9 @@ the norm of what a row adds is known exactly. A row whose gradient on the grid i
 not finite (pitfall P30), adds nothing.
 
 *Single precision.* The first blocks of a batch, a public number of them, may be added in single precision
-instead, which takes half the time. A matrix product over 32 rows, and the sum of c of these, leave each entry
-off by at most gamma_(32 + c) of the sum of its terms' sizes, in whatever order they are added (Higham, 2002,
-section 3.1). So the norm of the error of all entries is at most gamma_(32 + c) of the sum of the rows' norms,
+instead, which takes half the time. A matrix product over 64 rows, and the sum of c of these, leave each entry
+off by at most gamma_(64 + c) of the sum of its terms' sizes, in whatever order they are added (Higham, 2002,
+section 3.1). So the norm of the error of all entries is at most gamma_(64 + c) of the sum of the rows' norms,
 which is at most the number of rows, in clips: `round_off`, for both of two neighbours. It is charged. 64-bit
 integers add the blocks.
 
@@ -65,8 +65,8 @@ GRID_BITS = 44
 _BITS = GRID_BITS // 2
 MOST_ROWS = 480
 """At once in doubles: sums of so many products of 44 bits stay below 2^53."""
-_CHUNK = 32
-_BLOCK_ROWS = 1120
+_CHUNK = 64
+_BLOCK_ROWS = 1152
 _SINGLE_ROWS = 4096
 """Of a batch in single precision at most: what is charged grows with them."""
 _DENSE_CODES = 2048
@@ -79,11 +79,11 @@ class Blocks:
     """How a batch is divided: public numbers.
 
     Attributes:
-        rows: Of a block, a multiple of 32.
+        rows: Of a block, a multiple of 64.
         single: How many of the first blocks are added in single precision.
     """
 
-    rows: int = 15 * _CHUNK
+    rows: int = 7 * _CHUNK
     single: int = 0
 
     @classmethod

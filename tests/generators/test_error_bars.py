@@ -243,8 +243,8 @@ def deviations(level: float) -> float:
     return 5 * math.sqrt(level * (1 - level) / RUNS)
 
 
-@pytest.mark.parametrize("mu", [0.05, 0.5, 2.0])
-@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize("mu", [pytest.param(0.05, marks=pytest.mark.slow), 0.5, 2.0])
+@pytest.mark.parametrize("level", [pytest.param(0.8, marks=pytest.mark.slow), 0.95])
 def test_measured_intervals_cover_as_often_as_they_say(mu: float, level: float) -> None:
     """Half the sigma is caught; at mu = 2 whole numbers are wide steps, so more may be covered."""
     rows, where = values(), {"a": [1, 2]}

@@ -197,6 +197,7 @@ def test_a_pure_budget_is_refused_with_a_remedy() -> None:
         PrivBayes().plan(schema, Budget(epsilon=1.0, delta=0.0))
 
 
+@pytest.mark.slow
 def test_forty_columns_are_planned_and_fitted(measurer: Build) -> None:
     asked = measurer(chain(2_000, 40))
     plan = PrivBayes().plan(asked.schema, asked.budget)

@@ -99,6 +99,7 @@ def test_what_was_added_stays_in_a_clique_of_every_later_tree() -> None:
         assert sum(belief.size for belief in tree.beliefs) <= 2_000
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 10_000),
     total=st.sampled_from([1.0, 30.0, 1e4]),

@@ -305,10 +305,10 @@ def test_views_cover_the_vector_once() -> None:
 @pytest.mark.parametrize("batch", [1.0, 100.0, 479.0, 1024.0, 1950.0, 2.0**18])
 def test_blocks_are_few_nearly_full_and_in_single_precision_up_to_a_number_of_rows(batch: float) -> None:
     blocks = Blocks.of(batch, single=True)
-    assert blocks.rows % 32 == 0
+    assert blocks.rows % 64 == 0
     rows = batch + 2 * math.sqrt(batch)
-    assert math.ceil(rows / blocks.rows) <= math.ceil(rows / 1120)
-    assert blocks.rows * math.ceil(rows / blocks.rows) - rows < 32 * math.ceil(rows / blocks.rows)
+    assert math.ceil(rows / blocks.rows) <= math.ceil(rows / 1152)
+    assert blocks.rows * math.ceil(rows / blocks.rows) - rows < 64 * math.ceil(rows / blocks.rows)
     assert blocks.single * blocks.rows <= 4096
     assert blocks.single * blocks.rows >= min(batch, 4096 - blocks.rows)
     assert Blocks.of(batch, single=False) == Blocks(rows=blocks.rows, single=0)
@@ -321,10 +321,10 @@ def test_sums_of_doubles_are_never_too_large_to_be_exact() -> None:
 
 def test_what_single_precision_may_lose_is_that_of_the_theorem() -> None:
     u = 2.0**-24
-    terms = (32 + 10) * u
+    terms = (64 + 5) * u
     assert SINGLE.round_off() == pytest.approx(1.01 * 2 * 32_000 * terms / (1 - terms), rel=1e-12)
     assert Blocks().round_off() == 0.0
-    assert Blocks.of(1024, single=True).round_off() < 0.009
+    assert Blocks.of(1024, single=True).round_off() < 0.011
 
 
 @BOTH
@@ -353,14 +353,14 @@ def test_blocks_after_the_first_are_exact() -> None:
     sums = [
         clipped_sum(CRITIC, DOMAIN, parameters, codes[part], noise[part], clip=1.0, blocks=blocks)
         for part, blocks in (
-            (slice(None), Blocks(rows=32, single=2)),
-            (slice(64), Blocks(rows=32, single=2)),
-            (rest, Blocks(rows=32)),
+            (slice(None), Blocks(rows=64, single=1)),
+            (slice(64), Blocks(rows=64, single=1)),
+            (rest, Blocks(rows=64)),
         )
     ]
     np.testing.assert_array_equal(sums[0], sums[1] + sums[2])
     other = clipped_sum(
-        CRITIC, DOMAIN, parameters, codes[rest], noise[rest], clip=1.0, blocks=Blocks(rows=32, single=1)
+        CRITIC, DOMAIN, parameters, codes[rest], noise[rest], clip=1.0, blocks=Blocks(rows=64, single=1)
     )
     assert (other != sums[2]).any()
 
@@ -382,7 +382,7 @@ def test_the_size_of_blocks_does_not_change_the_sum() -> None:
     parameters = parameters_of(CRITIC, DOMAIN)
     sums = [
         clipped_sum(CRITIC, DOMAIN, parameters, codes, noise, clip=1.0, blocks=Blocks(rows=rows))
-        for rows in (32, 128, 320, 1120)
+        for rows in (64, 128, 320, 1152)
     ]
     for other in sums[1:]:
         assert np.abs(other - sums[0]).max() < 1e-4 * 2**GRID_BITS
