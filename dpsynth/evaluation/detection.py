@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 
 _CLASSIFIERS: dict[Classifier, str] = {"trees": "boosted trees", "linear": "logistic regression"}
 
-_MOST_ROWS, _QUICK_ROWS = 10_000, 3_000
+_MOST_ROWS, _QUICK_ROWS = 10_000, 1_500
 _MOST_PROPENSITY_ROWS = 5_000
 _MOST_PRODUCTS = 200
 _MOST_CELLS = 500

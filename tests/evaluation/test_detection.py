@@ -110,7 +110,7 @@ def test_the_results_come_with_yardsticks() -> None:
         assert one.floor > 0.6
         assert one.interval is not None
         assert one.interval[0] < one.value < one.interval[1]
-        assert "3,000" in one.note
+        assert "1,500" in one.note
     assert found["pmse_ratio"].ceiling == pytest.approx(2, abs=0.7)
 
 
