@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpsynth.cli.console import Target, console
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, DpsynthError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "report"]
 
-_TABLE, _PROMISE = "synthetic.parquet", "guarantee.json"
+_TABLE, _PROMISE, _MODEL = "synthetic.parquet", "guarantee.json", "model.dps"
 _PUBLISHED = "published-scores.json"
 
 
@@ -122,7 +122,13 @@ def _opened(path: Path) -> tuple[Path, Guarantee | None, Transcript | None]:
     """The table of a path, and what a run's folder says beside it."""
     if not path.is_dir():
         return path, None, None
-    return path / _TABLE, _promise(path / _PROMISE), None
+    from dpsynth.generators import FittedModel
+
+    try:
+        transcript = FittedModel.load(path / _MODEL).transcript  # what the attack on measured tables reads
+    except DpsynthError:
+        transcript = None
+    return path / _TABLE, _promise(path / _PROMISE), transcript
 
 
 def _promise(path: Path) -> Guarantee:

@@ -18,6 +18,7 @@ from dpsynth.evaluation.report.curator import FILE_NAME, curator_report
 from dpsynth.evaluation.results import Evaluation, Result
 from dpsynth.evaluation.tables import Tables
 from dpsynth.evaluation.utility import utility
+from dpsynth.generators.measured import measured_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,12 +117,20 @@ def evaluate(  # noqa: PLR0913 - the one call that gathers every choice of an ev
         *fidelity(anchors, quick=quick),
         *utility(tables, target=target, epsilon=epsilon, quick=quick),
         *privacy(tables, guarantee=guarantee, transcript=transcript, sensitive=sensitive, quick=quick),
-        *bias(tables, target=target, protected=protected, quick=quick),
+        *bias(tables, target=target, protected=protected, noise=_noise(transcript, protected), quick=quick),
     )
     return Report(
         evaluation=Evaluation(title=title or schema.name, facts=_facts(tables, quick), results=results),
         picture=picture(tables),
     )
+
+
+def _noise(transcript: Transcript | None, protected: Sequence[str]) -> float | None:
+    """The largest noise of the counts of protected columns in the record of the run; None if it has none."""
+    if transcript is None:
+        return None
+    kept = {table.columns[0]: table.sigma for table in measured_tables(transcript) if len(table.columns) == 1}
+    return max((kept[name] for name in protected if name in kept), default=None)
 
 
 def _facts(tables: Tables, quick: bool) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def test_a_release_is_judged_and_scores_are_bought(place: Path, capsys: pytest.C
     assert "CONFIDENTIAL" in said
     assert "No attack" in said
     assert (place / "mine" / "CONFIDENTIAL-curator-report.html").exists()
+    page = (place / "mine" / "CONFIDENTIAL-curator-report.html").read_text()
+    assert "read from the transcript of the run" in page
     published = json.loads((place / "mine" / "published-scores.json").read_text())
     assert published["disclosure"]["kind"] == "dp"
     assert "published_tvd2" in [result["name"] for result in published["results"]]

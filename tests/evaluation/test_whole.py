@@ -61,6 +61,8 @@ def test_one_call_answers_all_four_questions(report: Report) -> None:
     tvd2 = evaluation["tvd2"]
     assert tvd2.floor is not None
     assert tvd2.value == pytest.approx(tvd2.floor, rel=0.3)  # independent columns were synthesised
+    reliable = evaluation["smallest_reliable_group"]
+    assert reliable.value > 0  # the noise of towns is known from the record of the run
     assert any("learned from real rows" in sentence for sentence in findings(evaluation))
     assert report._repr_html_()
 
