@@ -39,6 +39,7 @@ from dpsynth.schema import (
 from dpsynth.schema.row_checks import violations
 from dpsynth.schema.row_rules import RowRule
 from dpsynth.session import PrivateTable, Session
+from dpsynth.testing.insecure import insecure_noise
 
 COLUMNS = (
     Identifier(name="id"),
@@ -273,7 +274,8 @@ def test_what_cannot_be_written_is_drawn_again(then: str) -> None:
 
 
 def test_completed_rows_meet_the_rules(ledger: Ledger) -> None:
-    fitted = _fit("mst", ledger)
+    with insecure_noise(1):  # what may be drawn above 70 depends on the noise
+        fitted = _fit("mst", ledger)
     part = pd.DataFrame({"low": [70, None, 10, 3], "colour": ["b", "a", None, None]}, index=list("wxyz"))
     made = fitted.complete(part, rng=0).frame
     assert list(made.index) == list("wxyz")

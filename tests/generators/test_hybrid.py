@@ -93,7 +93,8 @@ def planted(measurer: Build, request: pytest.FixtureRequest) -> HybridModel:
     method = Hybrid(
         hidden=(32,), public_rows=2000, schedule=schedule, triples=request.param, training_share=0.2
     )
-    return method.fit(measurer(exclusive(), schema=BITS, epsilon=100.0), rng=1)
+    with insecure_noise(1):  # one run in some dozens learns less
+        return method.fit(measurer(exclusive(), schema=BITS, epsilon=100.0), rng=1)
 
 
 def test_what_no_pair_shows_is_found(measurer: Build, planted: HybridModel) -> None:
