@@ -43,8 +43,10 @@ _BROKEN = (
 )
 
 
-def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: str | Path, write: Callable[[BinaryIO], object], *, mode: int = 0o644) -> None:
     """Call `write` on a temporary file beside `path`, then rename it: all of the file or none.
+
+    Until then only its owner may read it; then whom `mode` allows.
 
     Raises:
         StorageError: The folder does not exist, is not writable, or the disk is full.
@@ -61,7 +63,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         Path(name).replace(target)
         _settle(target.parent)
     except OSError as error:

@@ -62,6 +62,12 @@ def evaluate(
         raise ConfigurationError("Scores that may be published are charged: name the file with --ledger.")
     known = Schema.load(schema)
     table, guarantee, transcript = _opened(synthetic)
+    if publish_epsilon and guarantee is None:
+        raise ConfigurationError(
+            "Scores of a table without a guarantee cannot be published: it may follow the real rows itself. "
+            "Name the folder of a release instead of the table."
+        )
+    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is told before anything is spent
     found = compare_tables(
         _frame(real),
         _frame(table),
@@ -76,15 +82,16 @@ def evaluate(
         seed=seed,
     )
     if publish_epsilon and ledger is not None:
-        bought = published_scores(
-            real,
-            _frame(table),
-            known,
-            budget=Budget(epsilon=publish_epsilon, delta=publish_delta),
-            ledger=Ledger.open(ledger),
-            dataset=dataset or real.name.split(".")[0],
-            protected=_names(protected),
-        )
+        with Ledger.open(ledger, create=False) as opened:  # that of the release: a new one would not know it
+            bought = published_scores(
+                real,
+                _frame(table),
+                known,
+                budget=Budget(epsilon=publish_epsilon, delta=publish_delta),
+                ledger=opened,
+                dataset=dataset or real.name.split(".")[0],
+                protected=_names(protected),
+            )
         found = found.with_results(bought)
     page = found.save(out)
     if publish_epsilon:
@@ -109,12 +116,13 @@ def report(
     from dpsynth.evaluation.report import compare, curator_report, release_card
     from dpsynth.evaluation.results import Evaluation
 
+    mode = 0o600
     if len(evaluations) == 1 and evaluations[0].is_dir():
-        html = release_card(_promise(evaluations[0] / _PROMISE))
+        html, mode = release_card(_promise(evaluations[0] / _PROMISE)), 0o644
     else:
         read = [Evaluation.from_json(path.read_text(encoding="utf-8")) for path in evaluations]
         html = curator_report(read[0]) if len(read) == 1 else compare(read)
-    write_atomically(out, lambda file: file.write(html.encode()))
+    write_atomically(out, lambda file: file.write(html.encode()), mode=mode)
     console.print(f"Wrote {out}.", markup=False, highlight=False)
 
 

@@ -151,7 +151,7 @@ class Evaluation:
 
     Attributes:
         title: Of the table.
-        facts: Sizes, seeds and the guarantee, for the head of a report.
+        facts: Sizes, seed and mode, for the head of a report. Confidential, as the number of real rows is.
         results: In the order in which they are shown.
     """
 
@@ -176,9 +176,9 @@ class Evaluation:
         return tuple(result for result in self.results if result.family == family)
 
     def publishable(self) -> Evaluation:
-        """The results that are not confidential."""
+        """What is not confidential. Without the facts: the number of real rows is one of them."""
         kept = tuple(result for result in self.results if result.disclosure.kind != "confidential")
-        return Evaluation(title=self.title, facts=self.facts, results=kept)
+        return Evaluation(title=self.title, results=kept)
 
     def to_json(self) -> str:
         """Versioned JSON; the same results give the same bytes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dpsynth._archive import write_atomically
 from dpsynth.evaluation.anchors import Anchors
 from dpsynth.evaluation.bias import bias
 from dpsynth.evaluation.fidelity import fidelity
@@ -55,8 +56,8 @@ class Report:
             pictures = {name: np.array(getattr(self.picture, name)).T for name in ("real", "synthetic")}
         curator_report(self.evaluation, page, pictures=pictures)
         results = place / FILE_NAME.replace(".html", ".json")
-        results.write_text(self.evaluation.to_json(), encoding="utf-8")
-        results.chmod(0o600)
+        text = self.evaluation.to_json().encode()
+        write_atomically(results, lambda file: file.write(text), mode=0o600)
         return page
 
     def with_results(self, more: Sequence[Result]) -> Report:

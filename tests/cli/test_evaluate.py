@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_a_release_is_judged_and_scores_are_bought(place: Path, capsys: pytest.C
     assert "read from the transcript of the run" in page
     published = json.loads((place / "mine" / "published-scores.json").read_text())
     assert published["disclosure"]["kind"] == "dp"
+    assert published["facts"] == {}
     assert "published_tvd2" in [result["name"] for result in published["results"]]
     with Ledger.open(place / "release.ledger.db") as ledger:
         (account,) = ledger.statement("real")
@@ -48,6 +50,8 @@ def test_pages_are_written_from_files(place: Path, capsys: pytest.CaptureFixture
     assert dpsynth(place, *asked, "one") == 0
     results = "one/CONFIDENTIAL-curator-report.json"
     assert dpsynth(place, "report", results, "--out", "again.html") == 0
+    assert stat.S_IMODE((place / "again.html").stat().st_mode) == 0o600
+    assert stat.S_IMODE((place / "card.html").stat().st_mode) == 0o644
     assert "CONFIDENTIAL" in (place / "again.html").read_text()
     assert dpsynth(place, "report", results, results, "--out", "two.html") == 1  # one title twice
     assert "titles" in capsys.readouterr().err
@@ -59,4 +63,10 @@ def test_scores_without_a_ledger_are_refused_before_any_work(
     asked = ("evaluate", "real.csv", "release", "--schema", "schema.json", "--out", "mine")
     assert dpsynth(place, *asked, "--publish-epsilon", "0.1") == 1
     assert "--ledger" in capsys.readouterr().err
+    bought = ("--publish-epsilon", "0.1", "--ledger")
+    bare = ("evaluate", "real.csv", "real.csv", "--schema", "schema.json", "--out", "mine")
+    assert dpsynth(place, *bare, *bought, "release.ledger.db") == 1
+    assert "without a guarantee" in capsys.readouterr().err
     assert not (place / "mine").exists()
+    assert dpsynth(place, *asked, "--quick", *bought, "misspelt.db") == 1  # no second book is begun
+    assert not (place / "misspelt.db").exists()

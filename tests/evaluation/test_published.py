@@ -9,7 +9,7 @@ from evaluation.people import SCHEMA, independent, people
 from dpsynth import Budget, Ledger, Schema
 from dpsynth.errors import BudgetExceededError, ConfigurationError
 from dpsynth.evaluation.published import PublishedScores, published_scores
-from dpsynth.evaluation.results import worst
+from dpsynth.evaluation.results import CONFIDENTIAL, worst
 from dpsynth.ledger import Cap
 from dpsynth.privacy.accountant import price
 from dpsynth.schema.encode import encode_column
@@ -60,6 +60,7 @@ def test_the_interval_is_that_of_the_noise() -> None:
             (distance,) = published_scores(
                 real, synthetic, SCHEMA, budget=Budget(epsilon=8.0, delta=1e-6), ledger=ledger, dataset="p"
             )
+        assert distance.disclosure == CONFIDENTIAL  # test noise protects nobody
         assert distance.interval is not None
         inside += distance.interval[0] - 0.004 <= truth <= distance.interval[1] + 0.004
     assert inside >= 32

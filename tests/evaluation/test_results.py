@@ -65,3 +65,4 @@ def test_an_evaluation_is_json_a_frame_and_a_page_with_its_class() -> None:
     left = evaluation.publishable()
     assert [one.name for one in left.results] == ["b"]
     assert left.disclosure == PUBLIC
+    assert not left.facts  # the number of real rows is confidential

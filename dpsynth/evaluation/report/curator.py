@@ -59,8 +59,7 @@ def curator_report(
         f"{evaluation.title}: what the data holder should know", banner=_BANNER, open_to_all=False, body=body
     )
     if path is not None:
-        write_atomically(path, lambda file: file.write(html.encode()))
-        Path(path).chmod(0o600)
+        write_atomically(path, lambda file: file.write(html.encode()), mode=0o600)
     return html
 
 
