@@ -170,7 +170,9 @@ def published_scores(
     promise = session.guarantee()
     if promise.taints:  # test noise, or a schema that was read off the rows, protects nobody
         return found
-    paid = Disclosure(kind="dp", epsilon=promise.epsilon, delta=promise.delta, release=promise.ledger.digest)
+    paid = Disclosure(
+        kind="dp", epsilon=promise.epsilon, delta=promise.delta, release=promise.ledger.after.digest
+    )
     return tuple(_paid(result, paid) for result in found)
 
 
