@@ -1,0 +1,1 @@
+"""What an auditor runs: nothing here imports the rest of dpsynth, so a copy of the folder works alone."""
