@@ -32,7 +32,7 @@ __all__ = ["loss_curve"]
 Parts = Sequence[tuple[Pair, int]]
 
 _ROUGH = 240
-_EDGE = 16.0  # e^-16 of the tilted mass may lie beyond either end of the grid
+_EDGE = 10.0  # e^-10 of delta may lie beyond either end of the grid
 _TOLERANCE = 1e-4
 _SHORTEST, _LONGEST = 1 << 10, 1 << 16
 _MOST_CELLS = 400_000
@@ -45,12 +45,12 @@ class _Lattice:
 
     Attributes:
         losses: Where the masses are.
-        masses: Upper bounds in the sense of dominance.
+        log_masses: Logarithms of the masses, which are upper bounds in the sense of dominance.
         beyond: Mass above, counted as failure.
     """
 
     losses: list[float]
-    masses: list[float]
+    log_masses: list[float]
     beyond: float
 
     def cumulant(self, tilt: float) -> float:
@@ -59,10 +59,18 @@ class _Lattice:
 
     def tilted(self, tilt: float) -> list[float]:
         """The logarithm of each mass times e^(tilt * loss)."""
-        return [
-            tilt * loss + math.log(mass) if mass > 0 else -math.inf
-            for loss, mass in zip(self.losses, self.masses, strict=True)
-        ]
+        return [tilt * loss + mass for loss, mass in zip(self.losses, self.log_masses, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """`length` losses from `first * width` on, the tilt of what is composed on them, and one for what is above."""
+
+    first: int
+    length: int
+    width: float
+    tilt: float
+    steeper: float
 
 
 def loss_curve(
@@ -79,39 +87,63 @@ def loss_curve(
     cut = log_delta + math.log(spare) - math.log(sum(times for _, times in parts))
     if cut < -690:
         return None
-    rough = [(_on(pair, _rough_edges(pair, math.exp(cut))), times) for pair, times in parts]
+    ranges = [_range(pair, math.exp(cut)) for pair, _ in parts]
+    if max(top for _, top in ranges) > _REACH:
+        return None
+    rough = [(_on(pair, _rough_edges(*ends)), times) for (pair, times), ends in zip(parts, ranges, strict=True)]
 
     def cumulant(tilt: float) -> float:
         return math.fsum(times * lattice.cumulant(tilt) for lattice, times in rough)
 
-    def exponent(point: float) -> float:
-        tilt = math.exp(point)
-        if epsilon is None:
-            return (cumulant(tilt) - log_delta) / tilt
-        return cumulant(tilt) - tilt * epsilon
-
-    tilt = math.exp(lowest(exponent, math.log(1e-2), math.log(1e4), rounds=30))
-    near = max(exponent(math.log(tilt)), 0.0) if epsilon is None else epsilon
-    low, high = _window(cumulant, tilt)
-    count = sum(times for _, times in parts)
-    finest = math.sqrt(12 * _TOLERANCE * max(near, 1e-3) / (count * (tilt + 1)))
-    length = _SHORTEST
-    while length < _LONGEST and (high - low) / length > finest:
-        length *= 2
-    width = _dyadic((high - low) / length)
+    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta)
+    width = grid.width
     lattices = []
-    for pair, times in parts:
-        bottom, top = _range(pair, math.exp(cut))
+    for (pair, times), (bottom, top) in zip(parts, ranges, strict=True):
         first, last = math.floor(bottom / width), math.ceil(top / width)
         if last - first > _MOST_CELLS:
             return None
         lattices.append((_on(pair, [k * width for k in range(first, last + 1)]), times))
-    return _compose(lattices, width, math.floor(low / width), length, tilt)
+    return _compose(lattices, grid)
 
 
-def _compose(
-    lattices: Sequence[tuple[_Lattice, int]], width: float, first: int, length: int, tilt: float
-) -> Callable[[float], float] | None:
+def _grid(
+    cumulant: Callable[[float], float], counts: Sequence[int], epsilon: float | None, log_delta: float
+) -> _Grid:
+    """The shortest grid on which neither its width nor the transform costs much of delta at the target.
+
+    The tilt of the best order suits the transform best. A smaller one may make do with a shorter grid, where rare
+    large losses are many of the tilted ones.
+    """
+
+    def bound(tilt: float) -> float:
+        """The logarithm of delta at epsilon 0 by this order (Canonne, Kamath and Steinke, 2020)."""
+        return cumulant(tilt) - tilt * math.log1p(1 / tilt) - math.log1p(tilt)
+
+    def exponent(point: float) -> float:
+        tilt = math.exp(point)
+        return (bound(tilt) - log_delta) / tilt if epsilon is None else bound(tilt) - tilt * epsilon
+
+    best = math.exp(lowest(exponent, math.log(1e-2), math.log(1e5), rounds=34))
+    near = max(exponent(math.log(best)), 0.0) if epsilon is None else epsilon
+    finest = math.sqrt(12 * _TOLERANCE * max(near, 1e-3) / (sum(counts) * (best + 1)))
+    grids = []
+    for share in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1):
+        tilt = share * best
+        larger = max(cumulant(tilt) - tilt * near - log_delta, 0.0)  # than delta, before the tilt is undone
+        low, high, move = _window(cumulant, tilt, _EDGE + larger)
+        length = _SHORTEST
+        while length < _LONGEST and (high - low) / length > finest:
+            length *= 2
+        width = _dyadic((high - low) / length)
+        noise = transform_error(length, counts) / (width * tilt * (tilt + 1))
+        grid = _Grid(math.floor(low / width), length, width, tilt, tilt + move)
+        if not grids or larger + math.log(noise) < math.log(_TOLERANCE):
+            grids.append(grid)
+    return min(grids, key=lambda grid: (grid.length, grid.width))
+
+
+def _compose(lattices: Sequence[tuple[_Lattice, int]], grid: _Grid) -> Callable[[float], float] | None:
+    first, length, width, tilt = grid.first, grid.length, grid.width, grid.tilt
     circles, log_mass, slack = [], 0.0, 0.0
     for lattice, times in lattices:
         tilted = lattice.tilted(tilt)
@@ -131,7 +163,7 @@ def _compose(
     masses = [max(values[(first + k) % length], 0.0) + error for k in range(length)]
     losses = [(first + k) * width for k in range(length)]
     failure = math.fsum(times * lattice.beyond for lattice, times in lattices)
-    failure += _above(lattices, losses[-1], tilt)
+    failure += _above(lattices, losses[-1], (tilt, grid.steeper))
     return _Curve(losses, masses, tilt, log_mass + slack, failure).log_delta
 
 
@@ -146,6 +178,8 @@ class _Curve:
             k for k, loss in enumerate(losses) if (tilt + 1) * (middle - loss) < _REACH or loss >= middle
         )
         self._losses, self._middle = losses[start:], middle
+        # Beyond this the weights leave the range of floats: delta here is an upper bound of delta there.
+        self._last = middle + _REACH / (tilt + 1)
         weights = [
             mass * math.exp(-tilt * (loss - middle))
             for loss, mass in zip(self._losses, masses[start:], strict=True)
@@ -162,6 +196,7 @@ class _Curve:
 
     def log_delta(self, epsilon: float) -> float:
         """Rounded up; 0 below the grid."""
+        epsilon = min(epsilon, self._last)
         place = math.floor((epsilon - self._losses[0]) / self._width) + 1
         while place > 0 and place - 1 < len(self._losses) and self._losses[place - 1] > epsilon:
             place -= 1
@@ -182,25 +217,25 @@ def _log_add(log_value: float, value: float) -> float:
     return largest + math.log(math.exp(log_value - largest) + math.exp(other - largest)) + 1e-13
 
 
-def _above(lattices: Sequence[tuple[_Lattice, int]], loss: float, tilt: float) -> float:
+def _above(lattices: Sequence[tuple[_Lattice, int]], loss: float, tilts: Sequence[float]) -> float:
     """A bound on the chance that the sum of all losses is above the grid."""
-    best = 0.0
-    for factor in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0):
-        raised = tilt * (1 + factor)
-        best = min(best, math.fsum(n * lattice.cumulant(raised) for lattice, n in lattices) - raised * loss)
-    return math.exp(best) * (1 + 1e-6)
+    if math.fsum(times * lattice.losses[-1] for lattice, times in lattices) * (1 + 1e-12) < loss:
+        return 0.0
+    best = min(
+        math.fsum(times * lattice.cumulant(tilt) for lattice, times in lattices) - tilt * loss for tilt in tilts
+    )
+    return math.exp(min(best, 0.0)) * (1 + 1e-6)
 
 
-def _window(cumulant: Callable[[float], float], tilt: float) -> tuple[float, float]:
-    """Where nearly all of the tilted losses are, by Markov's inequality at a dozen other tilts."""
-    base = cumulant(tilt)
-    step = 1e-3 * (1 + tilt)
-    centre = (cumulant(tilt + step) - cumulant(tilt - step)) / (2 * step)
-    spread = math.sqrt(max(cumulant(tilt + step) + cumulant(tilt - step) - 2 * base, 1e-12)) / step
-    moves = [factor / spread for factor in (0.7, 1.4, 2.8, 5.6, 11.0, 22.0, 45.0, 90.0)]
-    high = min((cumulant(tilt + move) - base + _EDGE) / move for move in moves)
-    low = max(-(cumulant(tilt - move) - base + _EDGE) / move for move in moves)
-    return min(low, centre - spread), max(high, centre + spread)
+def _window(cumulant: Callable[[float], float], tilt: float, edge: float) -> tuple[float, float, float]:
+    """Where all but e^-edge of the tilted losses are, by Markov's inequality; and the move that shows the end."""
+    base, step = cumulant(tilt), 1e-3 * (1 + tilt)
+    up, down = cumulant(tilt + step), cumulant(tilt - step)
+    centre, spread = (up - down) / (2 * step), math.sqrt(max(up + down - 2 * base, 1e-12)) / step
+    moves = [0.35 * 1.6**k / spread for k in range(14)]
+    high, best = min(((cumulant(tilt + move) - base + edge) / move, move) for move in moves)
+    low = max(-(cumulant(tilt - move) - base + edge) / move for move in moves)
+    return min(low, centre - spread), max(high, centre + spread), best
 
 
 def _log_total(terms: Sequence[float]) -> float:
@@ -239,9 +274,8 @@ def _quantile(reached: Callable[[float], bool], start: float) -> float:
     return high
 
 
-def _rough_edges(pair: Pair, cut: float) -> list[float]:
+def _rough_edges(bottom: float, top: float) -> list[float]:
     """Cells that are narrow around no loss at all, where most steps have theirs, and wide far away."""
-    bottom, top = _range(pair, cut)
     shares = [(k / _ROUGH) ** 3 for k in range(1, _ROUGH + 1)]
     inner = [bottom * share for share in reversed(shares)] if bottom < 0 else []
     outer = [top * share for share in shares] if top > 0 else []
@@ -268,4 +302,5 @@ def _on(pair: Pair, edges: list[float]) -> _Lattice:
         masses[k] += upper * (1 + 2 * UNIT)
         masses[k - 1] += (mass - upper) * (1 + 2 * UNIT)
         p, q = next_p, next_q
-    return _Lattice(edges, masses, p * (1 + pair.slack))
+    log_masses = [math.log(mass) if mass > 0 else -math.inf for mass in masses]
+    return _Lattice(edges, log_masses, p * (1 + pair.slack))

@@ -111,6 +111,8 @@ def _poisson(rate: float, multiplier: float, *, removed: bool) -> Pair | None:
 
     def threshold(t: float) -> float:
         """Where the logarithm of the ratio is t."""
+        if t > 700:  # out of the range of floats, where the ratio is e^t for all that can be told
+            return multiplier * (t - math.log(rate)) + moved / 2
         share = math.expm1(t) / rate
         return multiplier * math.log1p(share) + moved / 2 if share > -1 else -math.inf
 
