@@ -53,7 +53,7 @@ def test_what_is_written_is_read_back_and_written_the_same(value: Any) -> None:
         (333333333.33333329, "333333333.3333333"),
         (1.7976931348623157e308, "1.7976931348623157e+308"),
         ({"\ufb33": 1, "\U0001f600": 2, "a": 3}, '{"a":3,"\U0001f600":2,"\ufb33":1}'),
-        ("\u20ac$\u000f\nA'B\"\\\\\"/\x7f", '"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/\x7f"'),
+        ('\u20ac$\u000f\nA\'B"\\\\"/\x7f', '"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/\x7f"'),
     ],
 )
 def test_examples_of_the_standard(value: Any, text: str) -> None:
