@@ -27,7 +27,7 @@ Json: TypeAlias = "Mapping[str, Any]"
 _TROUBLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError, OSError)
 
 
-def verify(  # noqa: PLR0913 - each is something that an auditor may have at hand
+def verify(
     folder: str | Path,
     *,
     trust: Sequence[str | Path] = (),
@@ -39,8 +39,8 @@ def verify(  # noqa: PLR0913 - each is something that an auditor may have at han
     """Check a certified release: signatures, files, form, privacy claims, evidence, rows and ledger.
 
     Without a trusted key nothing is known about who signed, or whether anybody did: the verification fails,
-    so that a release that somebody made up does not pass by default. `any_key` asks for the rest alone; then the
-    signature is told as attested.
+    so that a release that somebody made up does not pass by default. `any_key` asks for the rest alone;
+    then the signature is told as attested.
 
     Args:
         folder: The release.
@@ -137,8 +137,8 @@ def _signatures(opened: Opened, *, trusted: bool, any_key: bool) -> Iterator[Sta
     if not trusted and not any_key:
         yield failed(
             "signature",
-            f"not checked: no trusted key was given, so that anybody may have written this. The envelope names "
-            f"{names}. Get the key from the publisher and pass --trust KEY.pub, or pass --any-key for the rest",
+            "not checked: no trusted key was given, so that anybody may have written this. Get the key from "
+            f"the publisher and pass --trust KEY.pub, or --any-key for the rest. The envelope names {names}",
         )
 
 

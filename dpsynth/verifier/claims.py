@@ -106,10 +106,8 @@ def _epsilons(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statem
         if said >= own.epsilon / (1 + own.allowance):
             yield recomputed(subject, f"{said:.6g} at delta {delta:.3g} is proved ({own.method})")
         else:
-            yield failed(
-                subject,
-                f"{said:.6g} at delta {delta:.3g} is claimed, but only {own.epsilon:.6g} is proved ({own.method})",
-            )
+            less = f"but only {own.epsilon:.6g} is proved ({own.method})"
+            yield failed(subject, f"{said:.6g} at delta {delta:.3g} is claimed, {less}")
 
 
 def _parameters(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statement]:

@@ -29,26 +29,25 @@ def check_evidence(certificate: Json) -> Iterator[Statement]:
 
 def _contradiction(certificate: Json, evidence: Json) -> str:
     """What speaks against the evidence; empty if nothing does."""
-    claim, bound, bound_mu = evidence["claim"], evidence["lower_bound"], evidence["lower_bound_mu"]
-    if evidence["method"] != certificate["generator"]["method"]:
-        return "the evidence is for another method than the generator"
-    if evidence["verdict"] != "pass":
-        return "the audit failed"
-    if not all(check["passed"] for check in evidence["checks"]):
-        return "the verdict is pass although a check did not pass"
-    if bound is not None and bound > claim["epsilon"]:
-        return "its lower bound is above the epsilon that was audited"
-    if bound_mu is not None and claim["mu"] is not None and bound_mu > claim["mu"]:
-        return "its lower bound is above the mu that was audited"
-    for name in ("", "_mu"):
-        low, high = evidence[f"lower_bound{name}"], evidence[f"ceiling{name}"]
-        if low is not None and high is not None and low > high:
-            return "its lower bound is above what it says that it could detect"
-    whole = certificate["claim"]
+    claim, whole = evidence["claim"], certificate["claim"]
+    bound, bound_mu = evidence["lower_bound"] or 0.0, evidence["lower_bound_mu"] or 0.0
     same = _is_own(certificate, evidence) and claim["delta"] == whole["delta"]
-    if same and claim["epsilon"] == whole["epsilon"] and bound is not None and bound > whole["epsilon"]:
-        return "its lower bound is above the epsilon that is claimed"
-    return ""
+    doubts = {
+        "the evidence is for another method than the generator": (
+            evidence["method"] != certificate["generator"]["method"]
+        ),
+        "the audit failed": evidence["verdict"] != "pass",
+        "the verdict is pass although a check did not pass": not all(c["passed"] for c in evidence["checks"]),
+        "its lower bound is above the epsilon that was audited": bound > claim["epsilon"],
+        "its lower bound is above the mu that was audited": claim["mu"] is not None
+        and bound_mu > claim["mu"],
+        "its lower bound is above what it says that it could detect": any(
+            evidence[ceiling] is not None and (evidence[low] or 0.0) > evidence[ceiling]
+            for low, ceiling in (("lower_bound", "ceiling"), ("lower_bound_mu", "ceiling_mu"))
+        ),
+        "its lower bound is above the epsilon that is claimed": same and bound > whole["epsilon"],
+    }
+    return next((words for words, holds in doubts.items() if holds), "")
 
 
 def _is_own(certificate: Json, evidence: Json) -> bool:

@@ -50,17 +50,24 @@ def check_ledger(certificate: Mapping[str, Any], path: str | Path) -> list[State
 def _absent(entries: Sequence[Entry], place: Mapping[str, Any]) -> str:
     """Why the entries of the certificate are not in the ledger; empty if they are."""
     before, reserved, after = (place[name] for name in ("before", "reserved", "after"))
-    if not before["sequence"] == reserved["sequence"] - 1 < after["sequence"]:
+    if not 0 <= before["sequence"] == reserved["sequence"] - 1 < after["sequence"]:
         return "the entries that the certificate names are not in order"
     if after["sequence"] >= len(entries):
-        return "the ledger no longer holds the entry that the certificate saw last: it was cut off or is an older copy"
+        return (
+            "the ledger no longer holds the entry that the certificate saw last: it was cut off or is an "
+            "older copy"
+        )
     for name in ("before", "reserved", "after"):
-        if before["sequence"] < 0 or entries[place[name]["sequence"]].digest != place[name]["digest"]:
-            return f"the ledger holds another entry where the certificate saw the one {_SEEN[name]}: it was rewritten"
+        if entries[place[name]["sequence"]].digest != place[name]["digest"]:
+            return f"the ledger holds another entry than the one {_SEEN[name]}: it was rewritten"
     return ""
 
 
-_SEEN = {"before": "before its run", "reserved": "that reserved", "after": "after its run"}
+_SEEN = {
+    "before": "that the certificate saw before its run",
+    "reserved": "that reserved for it",
+    "after": "that the certificate saw last",
+}
 
 
 def _reservation(certificate: Mapping[str, Any], run: Reserved) -> Iterator[Statement]:

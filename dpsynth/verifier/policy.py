@@ -8,7 +8,7 @@ Every key may be left out; an unknown one is refused, so that a misspelled rule 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,11 @@ __all__ = ["Policy", "PolicyError", "check_policy", "load_policy", "read_policy"
 Json: TypeAlias = "Mapping[str, Any]"
 
 LEVELS = ("structural", "sampler", "end-to-end")
-_UNIT = {"relation": str, "contributions": int, "id_column": (str, type(None))}
+_UNIT: dict[str, tuple[type, ...]] = {
+    "relation": (str,),
+    "contributions": (int,),
+    "id_column": (str, type(None)),
+}
 _LARGEST = 2**20
 
 
@@ -79,7 +83,8 @@ def read_policy(document: object) -> Policy:
     unknown = sorted(document.keys() - _READERS.keys())
     if unknown:
         raise PolicyError(f"Unknown rules in the policy: {unknown}. Known are {sorted(_READERS)}.")
-    return Policy(**{name: _READERS[name](name, value) for name, value in document.items()})
+    rules: dict[str, Any] = {name: _READERS[name](name, value) for name, value in document.items()}
+    return Policy(**rules)
 
 
 def check_policy(policy: Policy, certificate: Json, *, signed: int, ledger: bool) -> Iterator[Statement]:
@@ -162,7 +167,7 @@ def _units(name: str, value: object) -> tuple[Json, ...]:
     return tuple(value)
 
 
-_READERS = {
+_READERS: dict[str, Callable[[str, object], Any]] = {
     "max_epsilon": _amount,
     "max_delta": _amount,
     "units": _units,

@@ -1,7 +1,7 @@
 """Constraints and rules of a schema document, as questions about the values of one row.
 
-What cannot be decided here (conditions of an implication, formulas beyond plain arithmetic) is told, not passed
-over.
+What cannot be decided here (conditions of an implication, formulas beyond plain arithmetic) is told, not
+passed over.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ def checks_of(document: Json, columns: Sequence[Column]) -> list[Check]:
     """
     by_name = {column.name: column for column in columns}
     own = document.get("dpsynth", {})
-    found: list[Check] = []
     try:
-        for column in columns:
-            if column.kind == "formula":
-                found.append((f"formula of {column.name!r}", _formula(column, by_name)))
-        for kind, given in (("constraint", own.get("constraints", [])), ("rule", own.get("rules", []))):
-            for place, rule in enumerate(given, start=1):
-                found.append((f"{kind} {place} ({rule['kind']})", _KINDS[rule["kind"]](rule, by_name)))
+        found = [(f"formula of {c.name!r}", _formula(c, by_name)) for c in columns if c.kind == "formula"]
+        for kind in ("constraint", "rule"):
+            found += [
+                (f"{kind} {place} ({given['kind']})", _KINDS[given["kind"]](given, by_name))
+                for place, given in enumerate(own.get(f"{kind}s", []), start=1)
+            ]
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise TableError("A constraint or rule of the schema cannot be read.") from error
     return found
@@ -158,7 +157,7 @@ def _entry(entry: Any, column: Column) -> Callable[[Any], bool]:
         wanted = column.read(text_of(entry))
         return lambda value: value is not None and value is not OUTSIDE and value == wanted
     if entry == {"any": True}:
-        return lambda value: True
+        return lambda _: True
     if not entry or not entry.keys() <= {"from", "to"} or column.kind not in (*_NUMBERS, "datetime"):
         raise ValueError("an unknown entry")
     low, high = (_end(entry.get(key), column, open_end) for key, open_end in _ENDS)

@@ -90,7 +90,7 @@ def _type(value: object, limit: str, _: Schema, __: Schema, where: str) -> Itera
         yield f"{where or '/'}: expected {limit}"
 
 
-def _properties(value: object, limit: Schema, schema: Schema, whole: Schema, where: str) -> Iterator[str]:
+def _properties(value: object, limit: Schema, _: Schema, whole: Schema, where: str) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in limit.items():
             if name in value:

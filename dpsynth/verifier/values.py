@@ -29,7 +29,7 @@ _TRUTH = {"True": 1, "true": 1, "TRUE": 1, "False": 0, "false": 0, "FALSE": 0}
 
 
 def text_of(value: object) -> str:
-    """The canonical text of a JSON scalar: whole numbers without a point, truth values as Python writes them."""
+    """The text of a JSON scalar: whole numbers without a point, truth values as Python writes them."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value.strip() if isinstance(value, str) else str(value)
