@@ -33,7 +33,15 @@ def test_a_good_release_passes_and_says_what_is_attested(release: Release) -> No
     verification = found(release)
     assert verification.ok, verification.to_text()
     standings = {statement.subject: statement.standing for statement in verification.statements}
-    for subject in ("signature", "plan", "events", "claim: epsilon", "claim: curve", "ledger: draws", "data: schema"):
+    for subject in (
+        "signature",
+        "plan",
+        "events",
+        "claim: epsilon",
+        "claim: curve",
+        "ledger: draws",
+        "data: schema",
+    ):
         assert standings[subject] == "recomputed"
     for subject in ("noise", "generator", "environment", "audit: many-runs-gdp/1"):
         assert standings[subject] == "attested"
@@ -222,7 +230,9 @@ def test_two_signatures_may_be_demanded(release: Release, tmp_path: Path) -> Non
     assert found(twice, trust=both, policy=policy).ok
     assert_fails(found(twice, policy=policy), "policy: signatures", "signed by 2 trusted keys")
     assert "not checked, for keys that you do not trust" in found(twice).to_text()
-    assert_fails(found(twice, trust=[release.public] * 2, policy=policy), "policy: signatures", "2 trusted keys")
+    assert_fails(
+        found(twice, trust=[release.public] * 2, policy=policy), "policy: signatures", "2 trusted keys"
+    )
 
 
 def test_another_payload_type_is_refused(release: Release) -> None:
@@ -231,14 +241,18 @@ def test_another_payload_type_is_refused(release: Release) -> None:
     assert_fails(found(release), "signature", "something else than application/vnd.in-toto")
 
 
-@pytest.mark.parametrize("spelling", [lambda s: json.dumps(s, indent=1), lambda s: canonical(s).decode() + "\n"])
+@pytest.mark.parametrize(
+    "spelling", [lambda s: json.dumps(s, indent=1), lambda s: canonical(s).decode() + "\n"]
+)
 def test_a_payload_that_is_not_canonical_is_refused(release: Release, spelling: Any) -> None:
     envelope = sign(spelling(release.statement).encode(), TYPE, [release.key])
     (release.folder / "certificate.dsse.json").write_bytes(write(envelope))
     assert_fails(found(release), "certificate: form", "not canonical JSON")
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"[" * 10**5, b'{"payload":"","payload":""}', b"1e999"])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"\xff", b"[" * 10**5, b'{"payload":"","payload":""}', b"1e999"]
+)
 def test_a_broken_envelope_is_a_finding(release: Release, data: bytes) -> None:
     (release.folder / "certificate.dsse.json").write_bytes(data)
     assert_fails(found(release), "signature", "")
