@@ -64,7 +64,7 @@ def read(path: str | Path) -> tuple[Entry, ...]:
         rows = _rows(file) if database else _lines(file)
     except OSError as error:
         raise LedgerError(f"The ledger cannot be read ({error.strerror}).") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise LedgerError(f"The ledger is no sound SQLite file ({error}).") from error
     entries = tuple(_chained(rows))
     if not entries:
