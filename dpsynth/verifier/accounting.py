@@ -196,7 +196,7 @@ def _engines(run: Run, *, adaptive: bool) -> list[_Engine]:
     if squared_mu is not None:
         whole = root_above(run.squared_mu + squared_mu)
         engines.append(_Engine(GAUSSIAN, _CLOSED, partial(gaussian_log_delta, whole)))
-    if rho is not None:
+    if rho is not None and not (run.squared_mu and not run.atoms):  # it never beats exact Gaussians
         whole = above(run.squared_mu / 2 + rho)
         engines.append(_Engine(CONCENTRATED, _CLOSED, partial(concentrated_log_delta, whole)))
     if not adaptive and run.atoms:

@@ -35,8 +35,9 @@ _ROUGH = 240
 _EDGE = 10.0  # e^-10 of delta may lie beyond either end of the grid
 _TOLERANCE = 1e-4
 _SHORTEST, _LONGEST = 1 << 10, 1 << 16
-_MOST_CELLS = 400_000
+_MOST_CELLS = 100_000
 _REACH = 600.0
+_UNLIKELY = 1e-8  # chance, over all steps, of a loss that is moved up to the lower end
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def loss_curve(
     cut = log_delta + math.log(spare) - math.log(sum(times for _, times in parts))
     if cut < -690:
         return None
-    ranges = [_range(pair, math.exp(cut)) for pair, _ in parts]
+    ranges = [_range(pair, math.exp(cut), _UNLIKELY / times) for pair, times in parts]
     if max(top for _, top in ranges) > _REACH:
         return None
     rough = [(_on(pair, _rough_edges(*ends)), times) for (pair, times), ends in zip(parts, ranges, strict=True)]
@@ -95,19 +96,22 @@ def loss_curve(
     def cumulant(tilt: float) -> float:
         return math.fsum(times * lattice.cumulant(tilt) for lattice, times in rough)
 
-    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta)
+    coarsest = max(top - bottom for bottom, top in ranges) / _MOST_CELLS
+    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta, coarsest)
     width = grid.width
     lattices = []
     for (pair, times), (bottom, top) in zip(parts, ranges, strict=True):
         first, last = math.floor(bottom / width), math.ceil(top / width)
-        if last - first > _MOST_CELLS:
-            return None
         lattices.append((_on(pair, [k * width for k in range(first, last + 1)]), times))
     return _compose(lattices, grid)
 
 
 def _grid(
-    cumulant: Callable[[float], float], counts: Sequence[int], epsilon: float | None, log_delta: float
+    cumulant: Callable[[float], float],
+    counts: Sequence[int],
+    epsilon: float | None,
+    log_delta: float,
+    least_width: float,
 ) -> _Grid:
     """The shortest grid on which neither its width nor the transform costs much of delta at the target.
 
@@ -121,11 +125,16 @@ def _grid(
 
     def exponent(point: float) -> float:
         tilt = math.exp(point)
-        return (bound(tilt) - log_delta) / tilt if epsilon is None else bound(tilt) - tilt * epsilon
+        if epsilon is None:
+            return (bound(tilt) - log_delta) / tilt
+        return max(bound(tilt) - tilt * epsilon, log_delta - _EDGE)
 
     best = math.exp(lowest(exponent, math.log(1e-2), math.log(1e5), rounds=34))
     near = max(exponent(math.log(best)), 0.0) if epsilon is None else epsilon
-    finest = math.sqrt(12 * _TOLERANCE * max(near, 1e-3) / (sum(counts) * (best + 1)))
+    # Connecting the dots adds up to width²/12 * (order) to the mean loss of a step: little beside epsilon, or delta.
+    room = max(near, 1e-3) if epsilon is None else 5 / (best + 1)
+    finest = min(0.3, math.sqrt(12 * _TOLERANCE * room * (best + 1) / sum(counts))) / (best + 1)
+    spare = min(sum(counts), 64) + 2  # cells for the steps whose top is rounded up
     grids = []
     for share in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1):
         tilt = share * best
@@ -134,7 +143,7 @@ def _grid(
         length = _SHORTEST
         while length < _LONGEST and (high - low) / length > finest:
             length *= 2
-        width = _dyadic((high - low) / length)
+        width = _dyadic(max((high - low) / (length - spare), least_width))
         noise = transform_error(length, counts) / (width * tilt * (tilt + 1))
         grid = _Grid(math.floor(low / width), length, width, tilt, tilt + move)
         if not grids or larger + math.log(noise) < math.log(_TOLERANCE):
@@ -249,14 +258,13 @@ def _dyadic(width: float) -> float:
     return math.ldexp(math.ceil(mantissa * 65536), exponent - 16)
 
 
-def _range(pair: Pair, cut: float) -> tuple[float, float]:
-    """The losses that a grid has to hold: above and below it are chances of at most `cut` under P."""
+def _range(pair: Pair, cut: float, unlikely: float) -> tuple[float, float]:
+    """The losses that a grid has to hold. Those above count as failures; those below are moved up to its end."""
     bottom, top = pair.bottom, pair.top
     if top == math.inf:
         top = _quantile(lambda t: pair.above(t)[0] <= cut, 1.0)
     if bottom == -math.inf:
-        # Losses that Q hardly has, or P hardly has, may be moved up to the bottom.
-        bottom = -_quantile(lambda t: 1 - pair.above(-t)[0] <= 1e-12, 1.0)
+        bottom = -_quantile(lambda t: 1 - pair.above(-t)[0] <= unlikely, 1.0)
     return bottom, max(top, bottom + 1e-12)
 
 
