@@ -91,7 +91,9 @@ def loss_curve(
     ranges = [_range(pair, math.exp(cut), _UNLIKELY / times) for pair, times in parts]
     if max(top for _, top in ranges) > _REACH:
         return None
-    rough = [(_on(pair, _rough_edges(*ends)), times) for (pair, times), ends in zip(parts, ranges, strict=True)]
+    rough = [
+        (_on(pair, _rough_edges(*ends)), times) for (pair, times), ends in zip(parts, ranges, strict=True)
+    ]
 
     def cumulant(tilt: float) -> float:
         return math.fsum(times * lattice.cumulant(tilt) for lattice, times in rough)
@@ -196,9 +198,7 @@ class _Curve:
         shrunk = [
             weight * math.exp(middle - loss) for loss, weight in zip(self._losses, weights, strict=True)
         ]
-        self._sums, self._shrunk = (
-            list(accumulate(reversed(terms)))[::-1] for terms in (weights, shrunk)
-        )
+        self._sums, self._shrunk = (list(accumulate(reversed(terms)))[::-1] for terms in (weights, shrunk))
         self._scale, self._failure = log_mass - tilt * middle, failure
         self._width = losses[1] - losses[0]
         self._relative = 4 * UNIT * (len(losses) + 8 + (tilt + 1) * (losses[-1] - losses[0]))
@@ -231,7 +231,8 @@ def _above(lattices: Sequence[tuple[_Lattice, int]], loss: float, tilts: Sequenc
     if math.fsum(times * lattice.losses[-1] for lattice, times in lattices) * (1 + 1e-12) < loss:
         return 0.0
     best = min(
-        math.fsum(times * lattice.cumulant(tilt) for lattice, times in lattices) - tilt * loss for tilt in tilts
+        math.fsum(times * lattice.cumulant(tilt) for lattice, times in lattices) - tilt * loss
+        for tilt in tilts
     )
     return math.exp(min(best, 0.0)) * (1 + 1e-6)
 

@@ -130,4 +130,8 @@ def _poisson(rate: float, multiplier: float, *, removed: bool) -> Pair | None:
     slack = _SLACK + 8 * UNIT * multiplier * math.exp(min(moved * moved / 2, 700.0))
     if slack > 1e-6:
         return None
-    return Pair(removed_above, floor, math.inf, slack) if removed else Pair(added_above, -math.inf, -floor, slack)
+    return (
+        Pair(removed_above, floor, math.inf, slack)
+        if removed
+        else Pair(added_above, -math.inf, -floor, slack)
+    )

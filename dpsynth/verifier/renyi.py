@@ -208,4 +208,3 @@ def _poisson(rate: float, multiplier: float, order: int) -> float:
     size = order * (8 + abs(log_in) + abs(log_out)) + order * order * inverse
     log_excess += 8 * UNIT * size + 4 * UNIT * order * 10
     return max(log_excess, 0.0) + math.log1p(math.exp(-abs(log_excess)))
-
