@@ -1,7 +1,7 @@
 """The second accountant: what a list of events costs, recomputed by an auditor.
 
-Written apart from the accountant whose claims it checks, from the papers, in pure Python. It answers with upper
-bounds: a claim that is below one by more than its `allowance` is not proved here.
+Written apart from the accountant whose claims it checks, from the papers, in pure Python. It answers with
+upper bounds: a claim that is below one by more than its `allowance` is not proved here.
 """
 
 from __future__ import annotations
@@ -64,12 +64,13 @@ def epsilon(events: Events, delta: float, *, adaptive: bool, enough: float | Non
     Args:
         events: As JSON objects; of an adaptive run the whole that its filter allowed.
         delta: In [0, 1).
-        adaptive: Whether parameters were chosen from earlier answers. Then only theorems that hold for that are
-            asked: sums of rho, of mu² and of epsilon.
+        adaptive: Whether parameters were chosen from earlier answers. Then only theorems that hold for that
+            are asked: sums of rho, of mu² and of epsilon.
         enough: Stop at the first engine that proves this epsilon; the loss distribution takes seconds.
 
     Raises:
-        AccountingError: An event cannot be read, `delta` is too small for these events, or no engine knows them.
+        AccountingError: An event cannot be read, `delta` is too small for these events, or no engine knows
+            them.
     """
     run = read(events)
     delta = number(delta, "delta")
@@ -220,7 +221,7 @@ def _engines(run: Run, *, adaptive: bool) -> list[_Engine]:
 
 
 def _pure_log_delta(pure: float, epsilon: float) -> float:
-    """Randomised response, the worst of all steps with this pure epsilon (Kairouz, Oh and Viswanath, 2015)."""
+    """Randomised response, the worst of all steps with this epsilon (Kairouz, Oh and Viswanath, 2015)."""
     if epsilon >= pure:
         return -math.inf
     return min(0.0, math.log(-math.expm1(epsilon - pure)) - math.log1p(math.exp(-pure)) + 1e-14)
@@ -232,7 +233,7 @@ def _shifted_log_delta(mu: float, pure: float, epsilon: float) -> float:
 
 
 def _losses(run: Run, *, epsilon: float | None = None, log_delta: float) -> LogDelta | None:
-    """The curve of the loss distribution; None for plain Gaussians, which are exact, and where it is unknown."""
+    """The curve of the loss distribution; None where it is unknown, or can add nothing."""
     if not run.atoms or len(run.atoms) > _MOST_KINDS or (epsilon is None and _at_the_top(run, log_delta)):
         return None
     curves = []
@@ -256,8 +257,8 @@ def _losses(run: Run, *, epsilon: float | None = None, log_delta: float) -> LogD
 def _at_the_top(run: Run, log_delta: float) -> bool:
     """Whether a loss distribution cannot say a ten thousandth less than the sum of epsilons.
 
-    Laplace noise and randomised response take their largest loss with a chance of at least 1/2. If n steps do,
-    delta(epsilon) >= 2^-n (1 - e^(epsilon - sum)), so epsilon >= sum - 2 * 2^n delta when that is small.
+    Laplace noise and randomised response take their largest loss with a chance of at least 1/2. If n steps
+    do, delta(epsilon) >= 2^-n (1 - e^(epsilon - sum)), so epsilon >= sum - 2 * 2^n delta when that is small.
     """
     if run.squared_mu or any(atom.kind not in {"laplace", "pure"} for atom, _ in run.atoms):
         return False

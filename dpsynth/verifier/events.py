@@ -58,8 +58,9 @@ class Atom:
     def squared_mu(self) -> Fraction | None:
         """The mu² of a Gaussian that a step of bounded range is a post-processing of.
 
-        The worst trade-off of bounded range epsilon is that of logistic noise moved by epsilon. A Gaussian moved
-        by mu raises the log-odds of any tail by at least 4 mu / sqrt(2 pi), hence mu² = pi epsilon² / 8.
+        The worst trade-off of bounded range epsilon is that of logistic noise moved by epsilon. A Gaussian
+        moved by mu raises the log-odds of any tail by at least 4 mu / sqrt(2 pi), hence
+        mu² = pi epsilon² / 8.
         """
         return self.rho * _PI_ABOVE if self.kind == "exponential" and self.rho is not None else None
 

@@ -175,7 +175,8 @@ def _response(epsilon: float, alpha: float) -> float:
 def _laplace(epsilon: float, alpha: float) -> float:
     """Laplace noise (Mironov, 2017, proposition 6).
 
-    The curve is convex in epsilon and 0 at 0, so noise on several cells is worst if one takes the whole distance.
+    The curve is convex in epsilon and 0 at 0, so noise on several cells is worst if one takes the whole
+    distance.
     """
     first, second = math.log(alpha / (2 * alpha - 1)), math.log((alpha - 1) / (2 * alpha - 1))
     value = _log_sum(first + (alpha - 1) * epsilon, second - alpha * epsilon)
@@ -187,8 +188,8 @@ def _poisson(rate: float, multiplier: float, order: int) -> float:
 
     The moment is the mean of (1 + q (R - 1))^alpha over the noise without the unit, R being the likelihood
     ratio of the plain step. Its binomial expansion has the terms C(alpha, k) (1-q)^(alpha-k) q^k
-    e^((k²-k)/(2 sigma²)); those with e^(...) replaced by 1 add up to 1, so the excess over 1 is a sum of positive
-    terms. The paper shows that the opposite direction of the neighbours never has the larger moment.
+    e^((k²-k)/(2 sigma²)); those with e^(...) replaced by 1 add up to 1, so the excess over 1 is a
+    sum of positive terms. The paper shows that the opposite direction of the neighbours never has the larger moment.
     """
     inverse = 1 / (2 * multiplier * multiplier)
     if inverse > 1e9:

@@ -248,7 +248,7 @@ def test_events_nested_without_end_are_refused() -> None:
     deep: dict[str, Any] = GAUSSIAN
     for _ in range(5000):
         deep = repeated(deep, 1)
-    with pytest.raises(AccountingError, match="Event 1.*deep"):
+    with pytest.raises(AccountingError, match=r"Event 1.*deep"):
         epsilon([deep], 1e-6, adaptive=False)
 
 
@@ -293,13 +293,12 @@ def test_impossible_arguments_are_refused(value: Any) -> None:
     ],
 )
 def test_extreme_sizes_end_in_an_answer_or_a_refusal(event: dict[str, Any]) -> None:
-    try:
-        found = epsilon([event, LAPLACE], 1e-9, adaptive=False)
-    except AccountingError as error:
-        assert "too large" in str(error)
-    else:
-        assert 0 <= found.epsilon < math.inf
     assert 0 <= delta([event, LAPLACE], 1.0, adaptive=False) <= 1
+    if event.get("mu") == 1e150 or event.get("rho") == 1e150 or event.get("noise_multiplier") == 1e-150:
+        with pytest.raises(AccountingError, match="too large"):
+            epsilon([event, LAPLACE], 1e-9, adaptive=False)
+    else:
+        assert 0 <= epsilon([event, LAPLACE], 1e-9, adaptive=False).epsilon < math.inf
 
 
 def test_a_copy_of_the_folder_needs_the_standard_library_only() -> None:
