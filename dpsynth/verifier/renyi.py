@@ -187,9 +187,12 @@ def _poisson(rate: float, multiplier: float, order: int) -> float:
     """A Gaussian step on a Poisson sample at a whole order (Mironov, Talwar and Zhang, 2019, section 3.3).
 
     The moment is the mean of (1 + q (R - 1))^alpha over the noise without the unit, R being the likelihood
-    ratio of the plain step. Its binomial expansion has the terms C(alpha, k) (1-q)^(alpha-k) q^k
-    e^((k²-k)/(2 sigma²)); those with e^(...) replaced by 1 add up to 1, so the excess over 1 is a
-    sum of positive terms. The paper shows that the opposite direction of the neighbours never has the larger moment.
+    ratio of the plain step. Its binomial expansion has the terms
+
+        C(alpha, k) (1-q)^(alpha-k) q^k e^((k²-k)/(2 sigma²)).
+
+    Those with e^(...) replaced by 1 add up to 1, so the excess over 1 is a sum of positive terms. The paper
+    shows that the opposite direction of the neighbours never has the larger moment.
     """
     inverse = 1 / (2 * multiplier * multiplier)
     if inverse > 1e9:

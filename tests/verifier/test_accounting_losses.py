@@ -61,10 +61,10 @@ def test_one_step_has_its_closed_form(epsilon: float) -> None:
 @pytest.mark.parametrize(
     ("rate", "multiplier", "steps", "delta"),
     [
-        (0.01, 1.0, 500, 1e-5),
-        (0.01, 1.0, 500, 1e-9),
+        pytest.param(0.01, 1.0, 500, 1e-5, marks=pytest.mark.slow),
+        pytest.param(0.01, 1.0, 500, 1e-9, marks=pytest.mark.slow),
         (0.2, 3.0, 60, 1e-6),
-        (0.003, 0.6, 100, 1e-6),
+        pytest.param(0.003, 0.6, 100, 1e-6, marks=pytest.mark.slow),
         (0.012, 1.08, 1, 2.5e-4),
     ],
 )
