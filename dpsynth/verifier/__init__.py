@@ -7,8 +7,9 @@ Modules import each other relatively, so that a copy of the folder, or a zip of 
 
 from __future__ import annotations
 
+from . import accounting
 from .check import read_certificate, verify
 from .policy import Policy
 from .verdict import Statement, Verification
 
-__all__ = ["Policy", "Statement", "Verification", "read_certificate", "verify"]
+__all__ = ["Policy", "Statement", "Verification", "accounting", "read_certificate", "verify"]

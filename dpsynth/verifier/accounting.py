@@ -1,7 +1,7 @@
 """The second accountant: what a list of events costs, recomputed by an auditor.
 
-Written apart from the accountant whose claims it checks, from the papers, in pure Python. It answers with upper
-bounds: a claim that is below one by more than its `allowance` is not proved here.
+Written apart from the accountant whose claims it checks, from the papers, in pure Python. It answers with
+upper bounds: a claim that is below one by more than its `allowance` is not proved here.
 """
 
 from __future__ import annotations
@@ -64,12 +64,13 @@ def epsilon(events: Events, delta: float, *, adaptive: bool, enough: float | Non
     Args:
         events: As JSON objects; of an adaptive run the whole that its filter allowed.
         delta: In [0, 1).
-        adaptive: Whether parameters were chosen from earlier answers. Then only theorems that hold for that are
-            asked: sums of rho, of mu² and of epsilon.
+        adaptive: Whether parameters were chosen from earlier answers. Then only theorems that hold for that
+            are asked: sums of rho, of mu² and of epsilon.
         enough: Stop at the first engine that proves this epsilon; the loss distribution takes seconds.
 
     Raises:
-        AccountingError: An event cannot be read, `delta` is too small for these events, or no engine knows them.
+        AccountingError: An event cannot be read, `delta` is too small for these events, or no engine knows
+            them.
     """
     run = read(events)
     delta = number(delta, "delta")
@@ -79,7 +80,9 @@ def epsilon(events: Events, delta: float, *, adaptive: bool, enough: float | Non
         return Recomputed(epsilon=math.inf, method=NOTHING, allowance=0.0)
     spare = Fraction(delta) - run.failure
     if spare < 0:
-        raise AccountingError(f"delta: the events alone fail with {above(run.failure)!r}, more than {delta!r}.")
+        raise AccountingError(
+            f"delta: the events alone fail with {above(run.failure)!r}, more than {delta!r}."
+        )
     engines = _engines(run, adaptive=adaptive)
     left = below(spare)
     pure = None if run.squared_mu else run.total(lambda atom: atom.pure)
@@ -95,7 +98,9 @@ def epsilon(events: Events, delta: float, *, adaptive: bool, enough: float | Non
         curve = _losses(run, log_delta=math.log(left))
         if curve is not None:
             value = smallest_epsilon(curve, left)
-            best = min(best, Recomputed(epsilon=value, method=LOSSES, allowance=_NUMERIC), key=lambda a: a.epsilon)
+            best = min(
+                best, Recomputed(epsilon=value, method=LOSSES, allowance=_NUMERIC), key=lambda a: a.epsilon
+            )
     if best.epsilon == math.inf:
         raise AccountingError("The events are too large: no engine gives a finite epsilon.")
     return best
@@ -167,7 +172,9 @@ def _with_failure(run: Run, log_delta: float) -> float:
     return min(1.0, above(Fraction(value) + run.failure))
 
 
-def _least(run: Run, bound: Callable[[float, float], float], *, adaptive: bool, log_delta: float | None) -> float:
+def _least(
+    run: Run, bound: Callable[[float, float], float], *, adaptive: bool, log_delta: float | None
+) -> float:
     """The least that `bound` says of any point of the curve of any engine."""
     if not run.protected:
         return 1.0
@@ -196,7 +203,7 @@ def _engines(run: Run, *, adaptive: bool) -> list[_Engine]:
     if squared_mu is not None:
         whole = root_above(run.squared_mu + squared_mu)
         engines.append(_Engine(GAUSSIAN, _CLOSED, partial(gaussian_log_delta, whole)))
-    if rho is not None:
+    if rho is not None and not (run.squared_mu and not run.atoms):  # it never beats exact Gaussians
         whole = above(run.squared_mu / 2 + rho)
         engines.append(_Engine(CONCENTRATED, _CLOSED, partial(concentrated_log_delta, whole)))
     if not adaptive and run.atoms:
@@ -214,7 +221,7 @@ def _engines(run: Run, *, adaptive: bool) -> list[_Engine]:
 
 
 def _pure_log_delta(pure: float, epsilon: float) -> float:
-    """Randomised response, the worst of all steps with this pure epsilon (Kairouz, Oh and Viswanath, 2015)."""
+    """Randomised response, the worst of all steps with this epsilon (Kairouz, Oh and Viswanath, 2015)."""
     if epsilon >= pure:
         return -math.inf
     return min(0.0, math.log(-math.expm1(epsilon - pure)) - math.log1p(math.exp(-pure)) + 1e-14)
@@ -226,13 +233,15 @@ def _shifted_log_delta(mu: float, pure: float, epsilon: float) -> float:
 
 
 def _losses(run: Run, *, epsilon: float | None = None, log_delta: float) -> LogDelta | None:
-    """The curve of the loss distribution; None for plain Gaussians, which are exact, and where it is unknown."""
-    if not run.atoms or len(run.atoms) > _MOST_KINDS:
+    """The curve of the loss distribution; None where it is unknown, or can add nothing."""
+    if not run.atoms or len(run.atoms) > _MOST_KINDS or (epsilon is None and _at_the_top(run, log_delta)):
         return None
     curves = []
     sides = (True, False) if any(atom.kind == "poisson" for atom, _ in run.atoms) else (True,)
     for removed in sides:
-        parts: list[tuple[Pair, int]] = [(gaussian_pair(root_above(run.squared_mu)), 1)] if run.squared_mu else []
+        parts: list[tuple[Pair, int]] = (
+            [(gaussian_pair(root_above(run.squared_mu)), 1)] if run.squared_mu else []
+        )
         for atom, times in run.atoms:
             pair = pair_of(atom, removed=removed)
             if pair is None:
@@ -243,3 +252,16 @@ def _losses(run: Run, *, epsilon: float | None = None, log_delta: float) -> LogD
             return None
         curves.append(curve)
     return lambda at: max(curve(at) for curve in curves)
+
+
+def _at_the_top(run: Run, log_delta: float) -> bool:
+    """Whether a loss distribution cannot say a ten thousandth less than the sum of epsilons.
+
+    Laplace noise and randomised response take their largest loss with a chance of at least 1/2. If n steps
+    do, delta(epsilon) >= 2^-n (1 - e^(epsilon - sum)), so epsilon >= sum - 2 * 2^n delta when that is small.
+    """
+    if run.squared_mu or any(atom.kind not in {"laplace", "pure"} for atom, _ in run.atoms):
+        return False
+    count = sum(times for _, times in run.atoms)
+    whole = above(run.total(lambda atom: atom.pure) or Fraction(0))
+    return whole > 0 and log_delta + (count + 1) * math.log(2) < math.log(1e-4 * min(whole, 1.0))

@@ -24,7 +24,7 @@ class AccountingError(ValueError):
     """What is stated cannot be accounted for. The message names the event, counted from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Atom:
     """One kind of step that is not a plain Gaussian: `laplace`, `exponential`, `pure`, `zcdp` or `poisson`.
 
@@ -58,8 +58,9 @@ class Atom:
     def squared_mu(self) -> Fraction | None:
         """The mu² of a Gaussian that a step of bounded range is a post-processing of.
 
-        The worst trade-off of bounded range epsilon is that of logistic noise moved by epsilon. A Gaussian moved
-        by mu raises the log-odds of any tail by at least 4 mu / sqrt(2 pi), hence mu² = pi epsilon² / 8.
+        The worst trade-off of bounded range epsilon is that of logistic noise moved by epsilon. A Gaussian
+        moved by mu raises the log-odds of any tail by at least 4 mu / sqrt(2 pi), hence
+        mu² = pi epsilon² / 8.
         """
         return self.rho * _PI_ABOVE if self.kind == "exponential" and self.rho is not None else None
 
@@ -124,7 +125,7 @@ def read(events: Sequence[Mapping[str, Any]]) -> Run:
                     atoms[step] += times * fields["steps"]
                 case _:
                     atoms[Atom(name.partition("/")[0], next(iter(fields.values())))] += times
-    return Run(squared + _sum_of_squares(mus), tuple(atoms.items()), failure, protected)
+    return Run(squared + _sum_of_squares(mus), tuple(sorted(atoms.items())), failure, protected)
 
 
 def number(value: object, where: str) -> float:
@@ -193,12 +194,18 @@ def _leaves(event: object, where: str, times: int, depth: int) -> Iterator[tuple
         odd = ", ".join(sorted(map(repr, set(event) ^ expected)))
         raise AccountingError(f"{where} ({name}): missing or unknown fields: {odd}.")
     if name in _FIELDS:
-        yield name, {key: rule(event[key], f"{where} ({name}), {key}") for key, rule in _FIELDS[name].items()}, times
+        yield (
+            name,
+            {key: rule(event[key], f"{where} ({name}), {key}") for key, rule in _FIELDS[name].items()},
+            times,
+        )
         return
     if depth == 0:
         raise AccountingError(f"{where}: events nested more than {_DEEPEST} deep.")
     if name == "repeated/1":
-        times = _count(times * _count(event["times"], f"{where} ({name}), times"), f"{where}, repeated in all")
+        times = _count(
+            times * _count(event["times"], f"{where} ({name}), times"), f"{where}, repeated in all"
+        )
     inner = [event["event"]] if name == "repeated/1" else event["events"]
     if not isinstance(inner, (list, tuple)):
         raise AccountingError(f"{where} ({name}), events: expected a list.")

@@ -37,10 +37,10 @@ def composed(parts: Sequence[tuple[Sequence[float], int]]) -> list[float]:
 def transform_error(length: int, counts: Sequence[int]) -> float:
     """A bound on the absolute error of each entry of `composed`.
 
-    Each frequency of a list with sum 1 is computed by a tree of log2(length) stages whose partial results
-    are at most 1 in absolute sum, so it is wrong by at most `_STAGE` for each stage. Raised to a power n, an
-    error e of a number of absolute value <= 1 becomes at most n e (1 + e)^n. The mean over all frequencies, which is
-    the inverse transform, is wrong by no more than the worst of them, and by its own stages.
+    Each frequency of a list with sum 1 is computed by a tree of log2(length) stages whose partial results are
+    at most 1 in absolute sum, so it is wrong by at most `_STAGE` for each stage. Raised to a power n, an
+    error e of a number of absolute value <= 1 becomes at most n e (1 + e)^n. The mean over all frequencies,
+    which is the inverse transform, is wrong by no more than the worst of them, and by its own stages.
     """
     stages = length.bit_length()
     times = sum(counts)

@@ -1,13 +1,13 @@
 """The privacy loss distribution of a fixed plan: the tightest bound, for events whose losses are known.
 
-Losses are moved to a grid by connecting the dots (Doroshenko et al., 2022): the chances of each cell under P and
-under Q go to its two ends such that both are kept. The hockey-stick divergence then agrees at the grid, and is a
-chord above a convex function between its points: an upper bound.
+Losses are moved to a grid by connecting the dots (Doroshenko et al., 2022): the chances of each cell under P
+and under Q go to its two ends such that both are kept. The hockey-stick divergence then agrees at the grid,
+and is a chord above a convex function between its points: an upper bound.
 
-What is composed is not P but P tilted, each chance times e^(tilt * loss): with the tilt of the best Rényi order
-the losses near epsilon, which decide, are the likely ones. So the error of the Fourier transform is small beside
-delta however small that is, and the grid has to hold little more than these. Every tilt and every grid gives a
-valid bound; poor ones only a loose one. What is added for safety:
+What is composed is not P but P tilted, each chance times e^(tilt * loss): with the tilt of the best Rényi
+order the losses near epsilon, which decide, are the likely ones. So the error of the Fourier transform is
+small beside delta however small that is, and the grid has to hold little more than these. Every tilt and
+every grid gives a valid bound; poor ones only a loose one. What is added for safety:
 
 * tails of the losses: each cell is rounded up by the error of its two ends, and mass is moved upward only;
 * losses above the grid of one step count as certain failure;
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from .fourier import composed, transform_error
+from .lattice import Lattice, log_total, on_edges, reach, rough_edges
 from .pairs import Pair
 from .rounding import UNIT, lowest
 
@@ -31,40 +32,17 @@ __all__ = ["loss_curve"]
 
 Parts = Sequence[tuple[Pair, int]]
 
-_ROUGH = 240
 _EDGE = 10.0  # e^-10 of delta may lie beyond either end of the grid
 _TOLERANCE = 1e-4
 _SHORTEST, _LONGEST = 1 << 10, 1 << 16
-_MOST_CELLS = 400_000
+_MOST_CELLS = 100_000
 _REACH = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Lattice:
-    """Masses of one step at consecutive losses: those of the grid, or any for a rough first look.
-
-    Attributes:
-        losses: Where the masses are.
-        log_masses: Logarithms of the masses, which are upper bounds in the sense of dominance.
-        beyond: Mass above, counted as failure.
-    """
-
-    losses: list[float]
-    log_masses: list[float]
-    beyond: float
-
-    def cumulant(self, tilt: float) -> float:
-        """The logarithm of the mean of e^(tilt * loss)."""
-        return _log_total(self.tilted(tilt))
-
-    def tilted(self, tilt: float) -> list[float]:
-        """The logarithm of each mass times e^(tilt * loss)."""
-        return [tilt * loss + mass for loss, mass in zip(self.losses, self.log_masses, strict=True)]
+_UNLIKELY = 1e-8  # chance, over all steps, of a loss that is moved up to the lower end
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """`length` losses from `first * width` on, the tilt of what is composed on them, and one for what is above."""
+    """`length` losses from `first * width` on; the tilt of what is composed, and one for what is above."""
 
     first: int
     length: int
@@ -76,7 +54,7 @@ class _Grid:
 def loss_curve(
     parts: Parts, *, epsilon: float | None = None, log_delta: float, spare: float = 1e-6
 ) -> Callable[[float], float] | None:
-    """An upper bound on log(delta) for every epsilon, tight near one point; None if the losses are out of reach.
+    """An upper bound on log(delta) for every epsilon, tight near one; None if the losses are out of reach.
 
     Args:
         parts: The pair of each step with its number of occurrences.
@@ -87,32 +65,37 @@ def loss_curve(
     cut = log_delta + math.log(spare) - math.log(sum(times for _, times in parts))
     if cut < -690:
         return None
-    ranges = [_range(pair, math.exp(cut)) for pair, _ in parts]
+    ranges = [reach(pair, math.exp(cut), _UNLIKELY / times) for pair, times in parts]
     if max(top for _, top in ranges) > _REACH:
         return None
-    rough = [(_on(pair, _rough_edges(*ends)), times) for (pair, times), ends in zip(parts, ranges, strict=True)]
+    rough = [
+        (on_edges(pair, rough_edges(*ends)), times) for (pair, times), ends in zip(parts, ranges, strict=True)
+    ]
 
     def cumulant(tilt: float) -> float:
         return math.fsum(times * lattice.cumulant(tilt) for lattice, times in rough)
 
-    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta)
+    coarsest = max(top - bottom for bottom, top in ranges) / _MOST_CELLS
+    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta, coarsest)
     width = grid.width
     lattices = []
     for (pair, times), (bottom, top) in zip(parts, ranges, strict=True):
         first, last = math.floor(bottom / width), math.ceil(top / width)
-        if last - first > _MOST_CELLS:
-            return None
-        lattices.append((_on(pair, [k * width for k in range(first, last + 1)]), times))
+        lattices.append((on_edges(pair, [k * width for k in range(first, last + 1)]), times))
     return _compose(lattices, grid)
 
 
 def _grid(
-    cumulant: Callable[[float], float], counts: Sequence[int], epsilon: float | None, log_delta: float
+    cumulant: Callable[[float], float],
+    counts: Sequence[int],
+    epsilon: float | None,
+    log_delta: float,
+    least_width: float,
 ) -> _Grid:
     """The shortest grid on which neither its width nor the transform costs much of delta at the target.
 
-    The tilt of the best order suits the transform best. A smaller one may make do with a shorter grid, where rare
-    large losses are many of the tilted ones.
+    The tilt of the best order suits the transform best. A smaller one may make do with a shorter grid, where
+    rare large losses are many of the tilted ones.
     """
 
     def bound(tilt: float) -> float:
@@ -121,12 +104,17 @@ def _grid(
 
     def exponent(point: float) -> float:
         tilt = math.exp(point)
-        return (bound(tilt) - log_delta) / tilt if epsilon is None else bound(tilt) - tilt * epsilon
+        if epsilon is None:
+            return (bound(tilt) - log_delta) / tilt
+        return max(bound(tilt) - tilt * epsilon, log_delta - _EDGE)
 
     best = math.exp(lowest(exponent, math.log(1e-2), math.log(1e5), rounds=34))
     near = max(exponent(math.log(best)), 0.0) if epsilon is None else epsilon
-    finest = math.sqrt(12 * _TOLERANCE * max(near, 1e-3) / (sum(counts) * (best + 1)))
-    grids = []
+    # Connecting the dots adds about width²/12 * order to epsilon for each step: little beside it.
+    room = max(near, 1e-3) if epsilon is None else 5 / (best + 1)
+    finest = min(0.3, math.sqrt(12 * _TOLERANCE * room * (best + 1) / sum(counts))) / (best + 1)
+    spare = min(sum(counts), 64) + 2  # cells for the steps whose top is rounded up
+    grids: list[_Grid] = []
     for share in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1):
         tilt = share * best
         larger = max(cumulant(tilt) - tilt * near - log_delta, 0.0)  # than delta, before the tilt is undone
@@ -134,7 +122,7 @@ def _grid(
         length = _SHORTEST
         while length < _LONGEST and (high - low) / length > finest:
             length *= 2
-        width = _dyadic((high - low) / length)
+        width = _dyadic(max((high - low) / (length - spare), least_width))
         noise = transform_error(length, counts) / (width * tilt * (tilt + 1))
         grid = _Grid(math.floor(low / width), length, width, tilt, tilt + move)
         if not grids or larger + math.log(noise) < math.log(_TOLERANCE):
@@ -142,12 +130,12 @@ def _grid(
     return min(grids, key=lambda grid: (grid.length, grid.width))
 
 
-def _compose(lattices: Sequence[tuple[_Lattice, int]], grid: _Grid) -> Callable[[float], float] | None:
+def _compose(lattices: Sequence[tuple[Lattice, int]], grid: _Grid) -> Callable[[float], float] | None:
     first, length, width, tilt = grid.first, grid.length, grid.width, grid.tilt
     circles, log_mass, slack = [], 0.0, 0.0
     for lattice, times in lattices:
         tilted = lattice.tilted(tilt)
-        part = _log_total(tilted)
+        part = log_total(tilted)
         circle = [0.0] * length
         start = round(lattice.losses[0] / width)
         for k, value in enumerate(tilted):
@@ -168,7 +156,7 @@ def _compose(lattices: Sequence[tuple[_Lattice, int]], grid: _Grid) -> Callable[
 
 
 class _Curve:
-    """log(delta) of epsilon from tilted masses: delta = sum of mass * (1 - e^(epsilon - loss)) over losses above."""
+    """log(delta) of epsilon from tilted masses: the sum of mass * (1 - e^(epsilon - loss)) above epsilon."""
 
     def __init__(
         self, losses: list[float], masses: list[float], tilt: float, log_mass: float, failure: float
@@ -187,9 +175,7 @@ class _Curve:
         shrunk = [
             weight * math.exp(middle - loss) for loss, weight in zip(self._losses, weights, strict=True)
         ]
-        self._sums, self._shrunk = (
-            list(accumulate(reversed(terms)))[::-1] for terms in (weights, shrunk)
-        )
+        self._sums, self._shrunk = (list(accumulate(reversed(terms)))[::-1] for terms in (weights, shrunk))
         self._scale, self._failure = log_mass - tilt * middle, failure
         self._width = losses[1] - losses[0]
         self._relative = 4 * UNIT * (len(losses) + 8 + (tilt + 1) * (losses[-1] - losses[0]))
@@ -217,18 +203,19 @@ def _log_add(log_value: float, value: float) -> float:
     return largest + math.log(math.exp(log_value - largest) + math.exp(other - largest)) + 1e-13
 
 
-def _above(lattices: Sequence[tuple[_Lattice, int]], loss: float, tilts: Sequence[float]) -> float:
+def _above(lattices: Sequence[tuple[Lattice, int]], loss: float, tilts: Sequence[float]) -> float:
     """A bound on the chance that the sum of all losses is above the grid."""
     if math.fsum(times * lattice.losses[-1] for lattice, times in lattices) * (1 + 1e-12) < loss:
         return 0.0
     best = min(
-        math.fsum(times * lattice.cumulant(tilt) for lattice, times in lattices) - tilt * loss for tilt in tilts
+        math.fsum(times * lattice.cumulant(tilt) for lattice, times in lattices) - tilt * loss
+        for tilt in tilts
     )
     return math.exp(min(best, 0.0)) * (1 + 1e-6)
 
 
 def _window(cumulant: Callable[[float], float], tilt: float, edge: float) -> tuple[float, float, float]:
-    """Where all but e^-edge of the tilted losses are, by Markov's inequality; and the move that shows the end."""
+    """Where all but e^-edge of the tilted losses are, by Markov's inequality; and the move that shows it."""
     base, step = cumulant(tilt), 1e-3 * (1 + tilt)
     up, down = cumulant(tilt + step), cumulant(tilt - step)
     centre, spread = (up - down) / (2 * step), math.sqrt(max(up + down - 2 * base, 1e-12)) / step
@@ -238,69 +225,7 @@ def _window(cumulant: Callable[[float], float], tilt: float, edge: float) -> tup
     return min(low, centre - spread), max(high, centre + spread), best
 
 
-def _log_total(terms: Sequence[float]) -> float:
-    largest = max(terms)
-    return largest + math.log(math.fsum(math.exp(term - largest) for term in terms))
-
-
 def _dyadic(width: float) -> float:
     """Not below `width`, with 16 bits: whole multiples of it are exact."""
     mantissa, exponent = math.frexp(width)
     return math.ldexp(math.ceil(mantissa * 65536), exponent - 16)
-
-
-def _range(pair: Pair, cut: float) -> tuple[float, float]:
-    """The losses that a grid has to hold: above and below it are chances of at most `cut` under P."""
-    bottom, top = pair.bottom, pair.top
-    if top == math.inf:
-        top = _quantile(lambda t: pair.above(t)[0] <= cut, 1.0)
-    if bottom == -math.inf:
-        # Losses that Q hardly has, or P hardly has, may be moved up to the bottom.
-        bottom = -_quantile(lambda t: 1 - pair.above(-t)[0] <= 1e-12, 1.0)
-    return bottom, max(top, bottom + 1e-12)
-
-
-def _quantile(reached: Callable[[float], bool], start: float) -> float:
-    """The smallest positive argument, to a percent, at which a monotone condition holds."""
-    high = start
-    while not reached(high):
-        high *= 2
-        if high > 1e6:
-            return high
-    low = 0.0
-    while high - low > 0.01 * high and high > 1e-9:
-        middle = (low + high) / 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return high
-
-
-def _rough_edges(bottom: float, top: float) -> list[float]:
-    """Cells that are narrow around no loss at all, where most steps have theirs, and wide far away."""
-    shares = [(k / _ROUGH) ** 3 for k in range(1, _ROUGH + 1)]
-    inner = [bottom * share for share in reversed(shares)] if bottom < 0 else []
-    outer = [top * share for share in shares] if top > 0 else []
-    return [*inner, 0.0, *outer]
-
-
-def _on(pair: Pair, edges: list[float]) -> _Lattice:
-    """The losses of a pair on `edges`, by connecting the dots, rounded toward the higher loss.
-
-    With m and w the chances of a cell (a, b] under P and Q, its upper end gets (m - e^a w) / (1 - e^(a-b)) and
-    its lower end the rest of m. More at the upper end and no less in all is an upper bound, so both are raised
-    by the error that their tails may carry.
-    """
-    masses = [0.0] * len(edges)
-    p, q = pair.above(edges[0])
-    masses[0] += (1 - p) * (1 + 4 * UNIT) + pair.slack
-    for k in range(1, len(edges)):
-        low = edges[k - 1]
-        next_p, next_q = pair.above(edges[k])
-        error = 4 * (pair.slack + 4 * UNIT) * p
-        mass = max(p - next_p, 0.0) + error
-        upper = (p - next_p - math.exp(low) * (q - next_q) + error) / -math.expm1(low - edges[k])
-        upper = min(max(upper, 0.0), mass)
-        masses[k] += upper * (1 + 2 * UNIT)
-        masses[k - 1] += (mass - upper) * (1 + 2 * UNIT)
-        p, q = next_p, next_q
-    log_masses = [math.log(mass) if mass > 0 else -math.inf for mass in masses]
-    return _Lattice(edges, log_masses, p * (1 + pair.slack))

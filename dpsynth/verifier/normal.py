@@ -40,10 +40,10 @@ def _mills(x: float) -> float:
 def gaussian_log_delta(mu: float, epsilon: float) -> float:
     """Logarithm of the smallest delta of a mu-GDP mechanism at `epsilon`, rounded up.
 
-    Balle and Wang (2018): delta = tail(x) - e^epsilon tail(x + mu) at x = epsilon/mu - mu/2. With the density phi
-    this is phi(x) (M(x) - M(x + mu)), because e^epsilon phi(x + mu) = phi(x): nothing underflows. The Mills
-    ratio M is the Laplace transform of a positive function, so its slope g = x M - 1 is concave and negative;
-    for a small mu, where the difference would cancel, the trapezoid of -g is an upper bound of it.
+    Balle and Wang (2018): delta = tail(x) - e^epsilon tail(x + mu) at x = epsilon/mu - mu/2. With the density
+    phi this is phi(x) (M(x) - M(x + mu)), because e^epsilon phi(x + mu) = phi(x): nothing underflows. The
+    Mills ratio M is the Laplace transform of a positive function, so its slope g = x M - 1 is concave and
+    negative; for a small mu, where the difference would cancel, the trapezoid of -g is an upper bound of it.
     """
     if mu == 0:
         return -math.inf

@@ -1,8 +1,8 @@
 """Dominating pairs of distributions, one for each kind of step, as tails of their privacy loss.
 
-A step is dominated by a pair (P, Q) if its hockey-stick divergence is nowhere larger than theirs; compositions of
-dominated steps are dominated by the products (Zhu, Dong and Wang, 2022). All that a price needs of a pair is how
-likely a loss log(P/Q) above t is under P and under Q.
+A step is dominated by a pair (P, Q) if its hockey-stick divergence is nowhere larger than theirs;
+compositions of dominated steps are dominated by the products (Zhu, Dong and Wang, 2022). All that a price
+needs of a pair is how likely a loss log(P/Q) above t is under P and under Q.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def gaussian_pair(mu: float) -> Pair:
 
 
 def _laplace(epsilon: float) -> Pair:
-    """Laplace noise with one cell at the whole distance: losses epsilon and -epsilon have positive chances."""
+    """Laplace noise, one cell at the whole distance: losses epsilon and -epsilon have positive chances."""
 
     def above(t: float) -> tuple[float, float]:
         if t >= epsilon:
@@ -83,8 +83,9 @@ def _logistic(epsilon: float) -> Pair:
     """Bounded range epsilon: logistic variables at distance epsilon.
 
     For a ratio r of mean 1 under Q in [e^(t-epsilon), e^t], the mean of max(r - c, 0) is convex in r and so
-    largest at the two ends. The largest over t is (e^(epsilon/2) - c^(1/2))² / (e^epsilon - 1), the hockey-stick
-    divergence at c of such variables. Its slope in c is minus the chance under Q, which gives that under P.
+    largest at the two ends. The largest over t is (e^(epsilon/2) - c^(1/2))² / (e^epsilon - 1), the
+    hockey-stick divergence at c of such variables. Its slope in c is minus the chance under Q, which gives
+    that under P.
     """
     whole = -math.expm1(-epsilon)
 
@@ -102,8 +103,9 @@ def _logistic(epsilon: float) -> Pair:
 def _poisson(rate: float, multiplier: float, *, removed: bool) -> Pair | None:
     """A Gaussian step on a Poisson sample: a normal variable against its mixture with one moved by 1/sigma.
 
-    In standard deviations the likelihood ratio of mixture and plain noise is 1 - q + q e^(z/sigma - 1/(2 sigma²)),
-    which rises in z. With the unit, P is the mixture ("removed") or Q is ("added"); neither is always worse.
+    In standard deviations the likelihood ratio of mixture and plain noise is, rising in z,
+    1 - q + q e^(z/sigma - 1/(2 sigma²)). With the unit, P is the mixture ("removed") or Q
+    is ("added"); neither is always worse.
     """
     if not 0.05 < multiplier < 1e6:
         return None
@@ -126,8 +128,12 @@ def _poisson(rate: float, multiplier: float, *, removed: bool) -> Pair | None:
         plain = tail(-z)
         return plain, (1 - rate) * plain + rate * tail(moved - z)
 
-    # Near the floor 1 + share is small and carries an error of 4 units; times the density of z this is at most:
+    # Near the floor 1 + share is small and has an error of 4 units; times the density of z this is at most:
     slack = _SLACK + 8 * UNIT * multiplier * math.exp(min(moved * moved / 2, 700.0))
     if slack > 1e-6:
         return None
-    return Pair(removed_above, floor, math.inf, slack) if removed else Pair(added_above, -math.inf, -floor, slack)
+    return (
+        Pair(removed_above, floor, math.inf, slack)
+        if removed
+        else Pair(added_above, -math.inf, -floor, slack)
+    )

@@ -23,7 +23,7 @@ from .rounding import UNIT, LogDelta, above
 __all__ = ["beside_gaussians", "by_orders", "concentrated_log_delta", "orders_tell_more"]
 
 _BETWEEN = tuple(1 + 0.004 * 1.09**k for k in range(64))  # up to 1.91
-_WHOLE = tuple(sorted({*range(2, 65), *(round(65 * 1.03**k) for k in range(141))}))  # up to 4096
+_WHOLE = tuple(sorted({*range(2, 65), *(round(65 * 1.05**k) for k in range(85)), 4096}))
 ORDERS = (*_BETWEEN, *map(float, _WHOLE))
 _LARGE = 1e60
 
@@ -65,8 +65,7 @@ def by_orders(run: Run) -> LogDelta:
     lines = _lines(run, run.squared_mu)
 
     def log_delta(epsilon: float) -> float:
-        least = min(height - steep * epsilon + 8 * UNIT * steep * epsilon for height, steep in lines)
-        return min(0.0, least)
+        return min(height - steep * epsilon + 8 * UNIT * steep * epsilon for height, steep in lines)
 
     return log_delta
 
@@ -79,7 +78,7 @@ def beside_gaussians(run: Run, mu: float) -> LogDelta:
     that of the rest over l (Zhu, Dong and Wang, 2022). The best order changes with l at the corners of the
     lower hull of the lines; between two corners the mean of e^(line) over a normal variable is a closed form.
     """
-    hull = _lower_hull([(0.0, 0.0), *_lines(run, Fraction(0))])
+    hull = _lower_hull(_lines(run, Fraction(0)))
 
     def log_delta(epsilon: float) -> float:
         parts = []
@@ -133,13 +132,14 @@ def _crossing(flat: _Line, steep: _Line) -> float:
 
 
 def _lines(run: Run, squared_mu: Fraction) -> list[_Line]:
+    """The line of each order, and that of delta = 1."""
     total = [_concentrated(above(squared_mu / 2), alpha) for alpha in ORDERS]
     for atom, times in run.atoms:
         for place, part in enumerate(_cumulants(atom)):
             total[place] += times * part
     slack = 1 + 4 * UNIT * (len(run.atoms) + 2)
     lines = [(_height(part * slack, alpha - 1), alpha - 1) for part, alpha in zip(total, ORDERS, strict=True)]
-    return [(height, steep) for height, steep in lines if height < _LARGE]
+    return [(0.0, 0.0), *((height, steep) for height, steep in lines if height < _LARGE)]
 
 
 def _concentrated(rho: float, alpha: float) -> float:
@@ -175,7 +175,8 @@ def _response(epsilon: float, alpha: float) -> float:
 def _laplace(epsilon: float, alpha: float) -> float:
     """Laplace noise (Mironov, 2017, proposition 6).
 
-    The curve is convex in epsilon and 0 at 0, so noise on several cells is worst if one takes the whole distance.
+    The curve is convex in epsilon and 0 at 0, so noise on several cells is worst if one takes the whole
+    distance.
     """
     first, second = math.log(alpha / (2 * alpha - 1)), math.log((alpha - 1) / (2 * alpha - 1))
     value = _log_sum(first + (alpha - 1) * epsilon, second - alpha * epsilon)
@@ -186,9 +187,12 @@ def _poisson(rate: float, multiplier: float, order: int) -> float:
     """A Gaussian step on a Poisson sample at a whole order (Mironov, Talwar and Zhang, 2019, section 3.3).
 
     The moment is the mean of (1 + q (R - 1))^alpha over the noise without the unit, R being the likelihood
-    ratio of the plain step. Its binomial expansion has the terms C(alpha, k) (1-q)^(alpha-k) q^k
-    e^((k²-k)/(2 sigma²)); those with e^(...) replaced by 1 add up to 1, so the excess over 1 is a sum of positive
-    terms. The paper shows that the opposite direction of the neighbours never has the larger moment.
+    ratio of the plain step. Its binomial expansion has the terms
+
+        C(alpha, k) (1-q)^(alpha-k) q^k e^((k²-k)/(2 sigma²)).
+
+    Those with e^(...) replaced by 1 add up to 1, so the excess over 1 is a sum of positive terms. The paper
+    shows that the opposite direction of the neighbours never has the larger moment.
     """
     inverse = 1 / (2 * multiplier * multiplier)
     if inverse > 1e9:
@@ -208,4 +212,3 @@ def _poisson(rate: float, multiplier: float, order: int) -> float:
     size = order * (8 + abs(log_in) + abs(log_out)) + order * order * inverse
     log_excess += 8 * UNIT * size + 4 * UNIT * order * 10
     return max(log_excess, 0.0) + math.log1p(math.exp(-abs(log_excess)))
-
