@@ -116,7 +116,10 @@ def make_release(place: Path) -> Release:
 
 def paid(path: Path, events: Sequence[Any] = EVENTS) -> dict[str, Any]:
     """Spend in a ledger, other runs before and after, and tell the place as a certificate does."""
-    cost, commitment = price(events, delta=DELTA), Commitment(method="mst", adaptive=False, events=tuple(events))
+    cost, commitment = (
+        price(events, delta=DELTA),
+        Commitment(method="mst", adaptive=False, events=tuple(events)),
+    )
     with Ledger.open(path) as ledger:
         account = ledger.account("people", str(SCHEMA.unit), cap=Cap(epsilon=50.0, delta=1e-4))
         earlier = ledger.reserve(account, Spend(epsilon=0.5), method="other", plan_digest="x")

@@ -48,8 +48,10 @@ def check_schema(certificate: Json, data: bytes, document: Json) -> Iterator[Sta
         yield failed("schema", "schema.json has another unit of privacy than the claim")
     elif [column.name for column in columns if column.written] != certificate["sample"]["columns"]:
         yield failed("schema", "the columns of schema.json are not those of the sample")
-    elif any(origin == "assumed" for origin in _origins(document)):
+    elif "assumed" in _origins(document).values():
         yield failed("schema", "a column was filled in by looking at the data, which bars certification")
+    elif not _inputs_agree(certificate["public_inputs"], document):
+        yield failed("schema", "its origins, constraints or rules are not those that the certificate lists")
     else:
         yield recomputed("schema", "is the one that the certificate names, with its unit and its columns")
 
@@ -131,5 +133,15 @@ def _unit(document: Json) -> str:
     )
 
 
-def _origins(document: Json) -> list[str]:
-    return [field.get("dpsynth", {}).get("origin", "declared") for field in document["fields"]]
+def _origins(document: Json) -> dict[str, str]:
+    return {field["name"]: field.get("dpsynth", {}).get("origin", "declared") for field in document["fields"]}
+
+
+def _inputs_agree(stated: Json, document: Json) -> bool:
+    """Whether the certificate tells of every column that was bought, and counts what people declared."""
+    origins, own = _origins(document), document.get("dpsynth", {})
+    listed = {column["column"]: column["origin"] for column in stated["origins"]}
+    told = all(origins.get(name) == origin for name, origin in listed.items())
+    bought = all(name in listed for name, origin in origins.items() if origin == "dp")
+    counted = all(stated[kind] == len(own.get(kind, [])) for kind in ("constraints", "rules"))
+    return told and bought and counted

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["grouped", "plan_digest"]
+__all__ = ["grouped", "plan_digests"]
 
 Event: TypeAlias = "Mapping[str, Any]"
 
@@ -26,22 +26,25 @@ def grouped(events: Iterable[tuple[int, Event]]) -> list[tuple[int, Event]]:
     return found
 
 
-def plan_digest(plan: Mapping[str, Any]) -> str | None:
-    """The digest of a plan as the ledger keeps it: SHA-256 of its JSON with sorted keys, events unfolded.
+def plan_digests(plan: Mapping[str, Any]) -> frozenset[str]:
+    """What the ledger may hold as the digest of a plan: SHA-256 of its JSON, keys sorted, events unfolded.
 
-    Canonical JSON writes 1.0 as 1, so that real numbers become floats again here. None if the unfolded text
-    would be larger than 256 MiB.
+    Canonical JSON writes 1.0 as 1, so that a whole number may have been either: one digest for each. None if
+    the unfolded text would be larger than 256 MiB.
     """
+    return frozenset(found for real in (True, False) if (found := _digest(plan, real=real)) is not None)
+
+
+def _digest(plan: Mapping[str, Any], *, real: bool) -> str | None:
     adaptive, method = json.dumps(plan["adaptive"]), json.dumps(plan["method"])
-    texts = [(part["times"], json.dumps(_real(part["event"]), sort_keys=True)) for part in plan["events"]]
+    events = [(part["times"], _real(part["event"]) if real else part["event"]) for part in plan["events"]]
+    texts = [(times, json.dumps(event, sort_keys=True)) for times, event in events]
     if sum(times * (len(text) + 2) for times, text in texts) > _MOST_BYTES:
         return None
     digest = hashlib.sha256(f'{{"adaptive": {adaptive}, "events": ['.encode())
-    first = True
-    for times, text in texts:
-        digest.update(text.encode() if first else f", {text}".encode())
+    for place, (times, text) in enumerate(texts):
+        digest.update(f"{', ' if place else ''}{text}".encode())
         _update(digest, f", {text}".encode(), times - 1)
-        first = False
     digest.update(f'], "method": {method}}}'.encode())
     return digest.hexdigest()
 

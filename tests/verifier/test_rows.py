@@ -211,7 +211,12 @@ def certificate(document: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     data = json.dumps(document).encode()
     unit = {"relation": "add_remove", "contributions": 1, "id_column": None, "words": str(SCHEMA.unit)}
     made = {
-        "public_inputs": {"schema": hashlib.sha256(data).hexdigest()},
+        "public_inputs": {
+            "schema": hashlib.sha256(data).hexdigest(),
+            "origins": [],
+            "constraints": 0,
+            "rules": 0,
+        },
         "claim": {"unit": unit},
         "sample": {"columns": list(SCHEMA.names)},
     }
@@ -224,6 +229,8 @@ def certificate(document: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         (lambda d: d["dpsynth"]["unit"].update(relation="replace_one"), "another unit of privacy"),
         (lambda d: d["dpsynth"].update(unit=[]), "unit of privacy of the schema cannot be read"),
         (lambda d: d["fields"][1]["dpsynth"].update(origin="assumed"), "bars certification"),
+        (lambda d: d["fields"][1]["dpsynth"].update(origin="dp"), "not those that the certificate lists"),
+        (lambda d: d["dpsynth"].update(rules=[{"kind": "oneHot", "columns": ["smoker", "age"]}]), "certificate lists"),
         (lambda d: d["fields"].pop(), "not those of the sample"),
         (lambda d: d.update(fields=[]), "no list of fields"),
         (lambda d: d["fields"].append(d["fields"][0]), "Two columns"),
