@@ -165,7 +165,7 @@ def test_moments_of_sampled_steps_are_those_of_the_integral(
 
         def integrand(z: mpmath.mpf) -> mpmath.mpf:
             ratio = mpmath.exp(z / multiplier - 1 / (2 * mpmath.mpf(multiplier) ** 2))
-            return mpmath.npdf(z) * (1 - rate + rate * ratio) ** order
+            return mpmath.npdf(z) * (1 + mpmath.mpf(rate) * (ratio - 1)) ** order
 
         far = order / multiplier
         moment = mpmath.quad(integrand, [-30, 0, far / 2, far, far + 10, far + 30])
