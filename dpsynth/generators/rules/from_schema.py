@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from types import EllipsisType
 from typing import Any, get_args
 
 from dpsynth.errors import ConfigurationError
@@ -18,10 +16,10 @@ from dpsynth.generators.rules.columns import (
 from dpsynth.generators.rules.dates import DateRule
 from dpsynth.generators.rules.declared import schema_column
 from dpsynth.generators.rules.from_formula import derived_rule, formula_conditions, in_order_of_use
-from dpsynth.generators.rules.parts import quoted, refuse
+from dpsynth.generators.rules.parts import refuse
 from dpsynth.generators.rules.specification import Rules
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
-from dpsynth.schema.constraints import Constraint, FunctionalDependency, ImpossibleCombinations
+from dpsynth.schema.constraints import Constraint, FunctionalDependency
 from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.row_checks import formulas
 from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, UniqueKey
@@ -42,15 +40,11 @@ def rules_from_schema(schema: Schema, *, missing: float = 0.05) -> Rules:
         raise ConfigurationError(
             "The schema has no column that rules could make; all are texts that are left out."
         )
-    conditions = [
-        *(text for column in formulas(schema) for text in formula_conditions(column)),
-        *(_zeros(schema, zeros) for zeros in schema.constraints if isinstance(zeros, ImpossibleCombinations)),
-    ]
     rules = Rules(
         name=schema.name,
         description=schema.description,
         columns=tuple(columns),
-        constraints=tuple(conditions),
+        constraints=tuple(text for column in formulas(schema) for text in formula_conditions(column)),
     )
     return dataclasses.replace(rules, obeys=_obeyed(schema, rules))
 
@@ -67,9 +61,8 @@ def _refuse_unknown(schema: Schema) -> None:
 
 
 def _obeyed(schema: Schema, rules: Rules) -> Schema | None:
-    """The rules about rows and the dependencies, with the columns that they speak about."""
-    dependencies = tuple(c for c in schema.constraints if isinstance(c, FunctionalDependency))
-    used = {name for rule in (*dependencies, *schema.rules) for name in rule.columns}
+    """The constraints and the rules about rows, with the columns that they speak about."""
+    used = {name for rule in (*schema.constraints, *schema.rules) for name in rule.columns}
     if not used:
         return None
     made = {rule.name: rule for rule in rules.columns}
@@ -84,7 +77,7 @@ def _obeyed(schema: Schema, rules: Rules) -> Schema | None:
     return Schema(
         name=schema.name,
         columns=columns,
-        constraints=dependencies,
+        constraints=schema.constraints,
         rules=schema.rules,
         missing_values=schema.missing_values,
     )
@@ -160,48 +153,3 @@ def _categories(schema: Schema, column: Categorical) -> tuple[Any, ...]:
     )
     other = (column.other_label,) if follows and column.other_code is not None else ()
     return (*column.known_categories, *other)
-
-
-def _zeros(schema: Schema, constraint: ImpossibleCombinations) -> str:
-    """Structural zeros as a condition on a row."""
-    listed = constraint.combinations if constraint.allowed is None else constraint.allowed
-    columns = [schema.column(name) for name in constraint.columns]
-    rows = []
-    for combination in listed or ():
-        parts = [_entry(column, entry) for column, entry in zip(columns, combination, strict=True)]
-        rows.append("(" + (" and ".join(part for part in parts if part) or "True") + ")")
-    return f"not ({' or '.join(rows)})" if constraint.allowed is None else " or ".join(rows)
-
-
-def _entry(column: Column, entry: Any) -> str:
-    if isinstance(entry, EllipsisType):
-        return ""
-    if isinstance(entry, frozenset):
-        return "(" + " or ".join(sorted(_entry(column, item) for item in entry)) + ")"
-    name = quoted(column.name)
-    if entry is None:
-        return f"missing({name})"
-    low, high = entry if isinstance(entry, tuple) else (entry, entry)
-    if isinstance(column, (Categorical, Boolean)):
-        test = _equals(column, name, entry)
-    else:
-        ends = [(">=", low), ("<=", high)]
-        test = " and ".join(
-            f"{name} {sign} {_constant(column, end)}" for sign, end in ends if end is not None
-        )
-    return f"(not missing({name}) and {test or 'True'})"
-
-
-def _equals(column: Categorical | Boolean, name: str, entry: Any) -> str:
-    if isinstance(column, Boolean):
-        return f"{name} == {entry if isinstance(entry, bool) else str(entry) in column.true_values}"
-    values = {str(category): category for category in column.known_categories}
-    if str(entry) not in values:  # "other", which simple rules never give
-        return "False"
-    value = values[str(entry)]
-    literal = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-    return f"{name} == {literal}"
-
-
-def _constant(column: Column, value: Any) -> str:
-    return f'date("{value}")' if isinstance(column, Datetime) else repr(value)

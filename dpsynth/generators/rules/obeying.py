@@ -1,4 +1,4 @@
-"""Rows that meet the rules and dependencies of a schema, enforced as on the rows of a model.
+"""Rows that meet the rules and constraints of a schema, enforced as on the rows of a model.
 
 Blocks of rows are drawn by the rules of the columns, values that follow from others are written from their
 tables, small repairs are made (see `repairs`), formulas are computed again, and what still breaks something
@@ -59,12 +59,14 @@ def obeying_blocks(
         drawn = draw_block(rules.columns, rules.facts, rules.correlation, block, size)
         values = obedience.mended(drawn, size, block.stream("repairs"))
         frame = obedience.frame(values)
-        broken = {text: violated(node, values, size) for text, node in conditions.items()}
-        broken |= obedience.broken(frame)
-        good = np.flatnonzero(~np.any([np.zeros(size, dtype=bool), *broken.values()], axis=0))
-        fresh, twice = obedience.without_repeats(found.keys, frame.iloc[good])
-        found.add(chosen_rows(values, good[fresh]), frame.iloc[good[fresh]], size)
-        found.broken.update({text: int(mask.sum()) for text, mask in broken.items()} | twice)
+        asked = {text: violated(node, values, size) for text, node in conditions.items()}
+        ruled = obedience.broken(frame)
+        nothing = np.zeros(size, dtype=bool)
+        good = np.flatnonzero(~np.any([nothing, *asked.values(), *ruled.values()], axis=0))
+        fresh, repeats = obedience.without_repeats(found.keys, frame.iloc[good])
+        found.add(chosen_rows(values, good[fresh]), frame.iloc[good[fresh]][obedience.key_columns], size)
+        for masks in (asked, ruled, repeats):
+            found.broken.update({text: int(mask.sum()) for text, mask in masks.items()})
     return found.blocks, found.share
 
 
@@ -113,7 +115,11 @@ def _obeyed(rules: Rules) -> Schema:
 
 
 class Obedience:
-    """What a schema asks of rows that rules have drawn, worked out once."""
+    """What a schema asks of rows that rules have drawn, worked out once.
+
+    Attributes:
+        key_columns: The columns of all keys.
+    """
 
     def __init__(self, rules: Rules) -> None:
         schema = _obeyed(rules)
@@ -121,6 +127,7 @@ class Obedience:
         self._rules = [rule for rule in rules.columns if rule.name in schema.names]
         self._derived = [rule for rule in rules.columns if isinstance(rule, DerivedRule)]
         self._schema, self._keys = schema, [rule for rule in schema.rules if isinstance(rule, UniqueKey)]
+        self.key_columns = list(dict.fromkeys(name for rule in self._keys for name in rule.columns))
         others = tuple(rule for rule in schema.rules if not isinstance(rule, UniqueKey))
         self._row_by_row = dataclasses.replace(schema, rules=others)
         self._tables = [(c, allowed_table(schema, c)) for c in schema.constraints]
@@ -162,17 +169,17 @@ class Obedience:
         found: dict[str, Array] = dict(violations(self._row_by_row, frame))
         for constraint, allowed in self._tables:
             codes = tuple(self._codes(name, frame) for name in constraint.columns)
-            found[_said(constraint)] = ~allowed[codes]
+            text = _said(constraint)
+            found[text] = found.get(text, False) | ~allowed[codes]
         return found
 
-    def without_repeats(self, before: pd.DataFrame, frame: pd.DataFrame) -> tuple[Array, dict[str, int]]:
-        """The places of rows with no key of earlier ones, and how many rows repeat each key."""
+    def without_repeats(self, before: pd.DataFrame, frame: pd.DataFrame) -> tuple[Array, dict[str, Array]]:
+        """The places of rows with no key of earlier ones, and which rows repeat each key."""
         if not self._keys:
             return np.arange(len(frame)), {}
-        joined = pd.concat([before, frame], ignore_index=True) if len(before) else frame
+        joined = pd.concat([before, frame[self.key_columns]], ignore_index=True) if len(before) else frame
         masks = self.repeats(joined)
-        counts = {text: int(mask.sum()) for text, mask in masks.items()}
-        return np.flatnonzero(~np.any(list(masks.values()), axis=0)[len(before) :]), counts
+        return np.flatnonzero(~np.any(list(masks.values()), axis=0)[len(before) :]), masks
 
     def repeats(self, frame: pd.DataFrame) -> dict[str, Array]:
         """Which rows have the key of an earlier one."""
@@ -242,5 +249,5 @@ class _Found:
     def add(self, values: dict[str, Values], keys: pd.DataFrame, drawn: int) -> None:
         """Keep the good rows of a block."""
         self.blocks.append(values)
-        self.keys = pd.concat([self.keys, keys], ignore_index=True) if len(self.keys) else keys
+        self.keys = pd.concat([self.keys, keys], ignore_index=True) if self._kept else keys
         self._kept, self._drawn = self._kept + len(keys), self._drawn + drawn

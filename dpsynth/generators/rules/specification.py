@@ -45,8 +45,8 @@ class Rules:
         correlation: Rank correlations between columns of numbers, dates or ordered categories.
         constraints: Conditions that every row meets, for example `start <= end`. A row that breaks one is
             drawn again. A condition with a missing value counts as met.
-        obeys: A schema whose rules, dependencies and structural zeros every row meets as well. It holds the
-            columns that these speak about. Values that follow by a table are written, and rows are repaired
+        obeys: A schema whose constraints and rules about rows every row meets as well. It holds the columns
+            that these speak about. Values that follow by a table are written, and rows are repaired
             or drawn again as those of a model are.
         rounds: How often rows are drawn again at most, before an error says that it is hopeless.
         description: What the table is about.

@@ -248,6 +248,23 @@ def test_a_formula_keeps_its_rounding_bounds_and_gaps() -> None:
     assert (frame["f"].dropna() == 9.125).any()
 
 
+def test_constraints_on_the_same_columns_all_hold() -> None:
+    zeros = [ImpossibleCombinations(columns=("a", "b"), combinations=[(low, low)]) for low in (3, (9, 50))]
+    require_adherence(
+        schema := Schema(columns=(A, B), constraints=tuple(zeros)),
+        Rules.from_schema(schema).sample(500, seed=1),
+    )
+
+
+def test_many_structural_zeros_hold() -> None:
+    """More than a condition of one line could say."""
+    zeros = ImpossibleCombinations(
+        columns=("a", "b"), combinations=[(n, m) for n in range(51) for m in range(n)]
+    )
+    frame = Rules.from_schema(Schema(columns=(A, B), constraints=(zeros,)), missing=0).sample(500, seed=1)
+    assert (frame["a"] <= frame["b"]).all()
+
+
 def test_values_that_nothing_binds_stay_even() -> None:
     """Rules change what they speak about, and nothing else."""
     schema = Schema(columns=(*FLAGS, STATE), rules=(OneHot(columns=tuple(flag.name for flag in FLAGS)),))
