@@ -248,6 +248,12 @@ def test_a_formula_keeps_its_rounding_bounds_and_gaps() -> None:
     assert (frame["f"].dropna() == 9.125).any()
 
 
+def test_a_rule_may_empty_what_is_otherwise_never_missing() -> None:
+    frame = Rules.from_schema(Schema(**KINDS["implication that writes"]), missing=0).sample(500, seed=1)
+    assert (frame["a"] < 15).mean() == pytest.approx(15 / 51, abs=0.07)  # written, not drawn again
+    assert ((frame["a"] < 15) == frame["city"].isna()).all()
+
+
 def test_constraints_on_the_same_columns_all_hold() -> None:
     zeros = [ImpossibleCombinations(columns=("a", "b"), combinations=[(low, low)]) for low in (3, (9, 50))]
     require_adherence(
