@@ -16,9 +16,10 @@ from dpsynth.schema.formulas.evaluation import Values, floor_to
 from dpsynth.schema.formulas.facts import Facts, facts_of
 from dpsynth.schema.formulas.syntax import parse
 
-__all__ = ["DerivedRule", "written"]
+__all__ = ["LARGEST_UNITS", "DerivedRule", "written"]
 
-_LARGEST_UNITS = 2.0**50  # beyond, numbers and their roundings are not exact: such a result is missing
+LARGEST_UNITS = 2.0**53
+"""Beyond, whole numbers are not exact as floats: such a result is missing, as in a schema's formulas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +72,7 @@ class DerivedRule(ColumnRule):
             refuse(
                 self.name, f"its formula gives values from {found.low} to {found.high}, outside its bounds"
             )
-        exact = max(abs(low), abs(high)) * scale <= _LARGEST_UNITS
+        exact = max(abs(low), abs(high)) * scale <= LARGEST_UNITS
         return replace(found, low=low, high=high, gaps=found.gaps or not exact)
 
 
@@ -80,7 +81,7 @@ def written(rule: DerivedRule, facts: Facts, found: Values) -> Values:
     data, gaps, scale = found.data, found.gaps, 10.0**rule.decimals
     if found.kind == "number":
         with np.errstate(all="ignore"):
-            gaps = gaps | ~(np.abs(data) * scale <= _LARGEST_UNITS)
+            gaps = gaps | ~(np.abs(data) * scale <= LARGEST_UNITS)
             data = np.rint(np.where(gaps, 0.0, data) * scale) / scale + 0.0
     elif found.kind == "date":
         data = floor_to(np.where(found.gaps, 0.0, data), facts.resolution)
