@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dpsynth.generators.rules import Rules
     from dpsynth.ledger import Cap, Ledger
     from dpsynth.privacy import Budget, Unit, price
-    from dpsynth.release import synthesize
+    from dpsynth.release import publish, synthesize, verify
     from dpsynth.schema import (
         Boolean,
         Categorical,
@@ -78,7 +78,9 @@ __all__ = [
     "evaluate",
     "load",
     "price",
+    "publish",
     "synthesize",
+    "verify",
 ]
 
 _HOMES = {
@@ -87,7 +89,7 @@ _HOMES = {
     "dpsynth.generators.rules": ("Rules",),
     "dpsynth.ledger": ("Cap", "Ledger"),
     "dpsynth.privacy": ("Budget", "Unit", "price"),
-    "dpsynth.release": ("synthesize",),
+    "dpsynth.release": ("publish", "synthesize", "verify"),
     "dpsynth.schema": (
         "Boolean",
         "Categorical",
