@@ -22,7 +22,9 @@ from dpsynth.generators.repairs import repaired
 from dpsynth.schema.column import ModelledColumn
 from dpsynth.schema.decode import decode_table, regenerate
 from dpsynth.schema.formula_column import Formula
-from dpsynth.schema.row_checks import formulas, violations, with_formulas
+from dpsynth.schema.formula_values import with_formulas
+from dpsynth.schema.row_checks import violations
+from dpsynth.schema.row_values import formulas
 from dpsynth.schema.schema import Schema
 
 if TYPE_CHECKING:

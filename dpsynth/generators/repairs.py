@@ -17,7 +17,7 @@ from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.decode import decode_column
 from dpsynth.schema.formulas import Node
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.row_checks import chain_broken, is_set, read_columns, rule_broken
+from dpsynth.schema.row_checks import chain_broken, is_set, rule_broken
 from dpsynth.schema.row_rules import (
     Implication,
     InequalityChain,
@@ -27,6 +27,7 @@ from dpsynth.schema.row_rules import (
     UniqueKey,
     conditions_tree,
 )
+from dpsynth.schema.row_values import read_columns
 from dpsynth.schema.schema import Schema
 
 __all__ = ["repaired"]

@@ -20,7 +20,7 @@ from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.constraints import ImpossibleCombinations
 from dpsynth.schema.formulas import Node, columns_of
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.row_checks import known_facts, read_columns, rule_broken
+from dpsynth.schema.row_checks import rule_broken
 from dpsynth.schema.row_rules import (
     Implication,
     InequalityChain,
@@ -29,6 +29,7 @@ from dpsynth.schema.row_rules import (
     UniqueKey,
     conditions_tree,
 )
+from dpsynth.schema.row_values import known_facts, read_columns
 
 if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
