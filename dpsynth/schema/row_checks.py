@@ -145,7 +145,7 @@ def _is_flag(column: Column) -> bool:
         return numbers and column.other_code is None and set(column.known_categories) == {0, 1}
     if isinstance(column, NumericColumn) and not isinstance(column, Datetime):
         return column.complete and column.lattice.points == 2 and (column.minimum, column.maximum) == (0, 1)
-    return isinstance(column, Boolean)
+    return isinstance(column, Boolean) or (isinstance(column, Formula) and column.result == "truth")
 
 
 def _refuse(rule: RowRule, message: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from dpsynth.schema.canonical import seconds_of
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Boolean, Categorical, Category
 from dpsynth.schema.encode import read_values
-from dpsynth.schema.formula_column import Formula, expression_tree
+from dpsynth.schema.formula_column import Formula, Result, expression_tree, formula_bounds
 from dpsynth.schema.formulas import Facts, Values, facts_of
 from dpsynth.schema.numeric import Datetime, NumericColumn
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
 
 __all__ = ["formulas", "known_facts", "read_columns"]
+
+_RESULTS = {"number": "number", "date": "date", "truth": "truth value"}
+_SECONDS = {"Y": 366 * 86_400.0, "M": 31 * 86_400.0, "D": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 
 
 def formulas(schema: Schema) -> tuple[Formula, ...]:
@@ -56,19 +59,34 @@ def known_facts(schema: Schema) -> dict[str, Facts]:
             found = facts_of(expression_tree(formula), known, where=f"Column {formula.name!r}")
         except ConfigurationError as error:
             raise SchemaError(str(error)) from error
-        if found.kind != "number":
-            raise SchemaError(
-                f"Column {formula.name!r}: expected a formula for a number, not a {found.kind}."
-            )
-        least = -math.inf if formula.minimum is None else formula.minimum
-        most = math.inf if formula.maximum is None else formula.maximum
-        half = 10.0**-formula.precision  # of rounding
-        low, high = max(found.low - half, least), min(found.high + half, most)
+        _check_result(formula, found)
+        low, high = formula_bounds(formula)
+        slack = _slack(formula)
+        low, high = max(found.low - slack, low), min(found.high + slack, high)
         if low > high:
-            raise SchemaError(f"Column {formula.name!r}: its formula never gives a number within its bounds.")
+            raise SchemaError(
+                f"Column {formula.name!r}: its formula never gives a {formula.result} within its bounds."
+            )
         gaps = (found.gaps or formula.out_of_domain == "missing") and not formula.required
-        known[formula.name] = dataclasses.replace(found, low=low, high=high, gaps=gaps)
+        known[formula.name] = dataclasses.replace(
+            found, low=low, high=high, gaps=gaps, resolution=formula.resolution
+        )
     return known
+
+
+def _check_result(formula: Formula, found: Facts) -> None:
+    if found.kind == formula.result:
+        return
+    remedy = f" Declare result={found.kind!r}." if found.kind in get_args(Result) else ""
+    raise SchemaError(
+        f"Column {formula.name!r}: expected a formula for a {_RESULTS[formula.result]}, "
+        f"not a {_RESULTS.get(found.kind, found.kind)}.{remedy}"
+    )
+
+
+def _slack(formula: Formula) -> float:
+    """How far writing moves a result: by rounding, or by cutting a date to its resolution."""
+    return 10.0**-formula.precision if formula.result == "number" else _SECONDS[formula.resolution]
 
 
 def _facts(column: ModelledColumn) -> Facts:
@@ -110,6 +128,8 @@ def _category_kind(column: Categorical) -> tuple[str, tuple[str, ...]]:
 
 
 def _read(schema: Schema, column: Column, facts: Facts, values: pd.Series[Any]) -> Values:
+    if isinstance(column, Formula) and column.result != "number":
+        column = _read_as(column)
     if isinstance(column, Formula):
         data = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         gaps = ~np.isfinite(data)
@@ -130,3 +150,10 @@ def _read(schema: Schema, column: Column, facts: Facts, values: pd.Series[Any]) 
         numbers = np.array(column.known_categories, dtype=np.float64)[codes]
         return Values(kind=facts.kind, data=numbers == 1 if facts.kind == "truth" else numbers, gaps=gaps)
     return Values(kind="truth", data=codes == 1, gaps=gaps)
+
+
+def _read_as(column: Formula) -> ModelledColumn:
+    """The kind of column whose values look like the results of a formula."""
+    if column.result == "truth":
+        return Boolean(name=column.name, missing_values=column.missing_values)
+    return Datetime(name=column.name, resolution=column.resolution, missing_values=column.missing_values)

@@ -283,6 +283,8 @@ def _bounds(field: Json, constraints: Json) -> Arguments:
     keys = [key for key in ("minimum", "maximum") if key in constraints]
     if "expression" not in _object(field[EXTENSION], EXTENSION):
         raise SchemaError(f"Column {field['name']!r}: a formula needs an expression.")
+    if _object(field[EXTENSION], EXTENSION).get("result", "number") != "number":
+        return {key: constraints[key] for key in keys}
     return {key: _number(field["name"], constraints[key]) for key in keys}
 
 
