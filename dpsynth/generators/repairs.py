@@ -19,6 +19,7 @@ from dpsynth.schema.formulas import Node
 from dpsynth.schema.numeric import Datetime, NumericColumn
 from dpsynth.schema.row_checks import chain_broken, is_set, rule_broken
 from dpsynth.schema.row_rules import (
+    GroupTotal,
     Implication,
     InequalityChain,
     NullTogether,
@@ -55,7 +56,7 @@ def repaired(
     mended, changed = frame.copy(), np.zeros(len(frame), dtype=bool)
     # Emptying first: a chain passes over missing values, so it has less to do afterwards.
     for rule in sorted(schema.rules, key=_order):
-        if isinstance(rule, UniqueKey) or not set(rule.columns) <= set(codes):
+        if isinstance(rule, (UniqueKey, GroupTotal)) or not set(rule.columns) <= set(codes):
             continue  # what a formula gives cannot be changed
         if isinstance(rule, InequalityChain):
             _redraw_inside(schema, rule, mended, codes, rng)
@@ -64,7 +65,7 @@ def repaired(
 
 
 def _order(rule: RowRule) -> int:
-    return (Implication, NullTogether, OneHot, InequalityChain, UniqueKey).index(type(rule))
+    return (Implication, NullTogether, OneHot, InequalityChain, UniqueKey, GroupTotal).index(type(rule))
 
 
 def _mend(

@@ -14,12 +14,15 @@ from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.formula_column import Formula, expression_tree
 from dpsynth.schema.formula_values import formula_missed
 from dpsynth.schema.formulas import Facts, Values, columns_of, facts_of, violated
+from dpsynth.schema.group_totals import check_group_totals, totals_missed
 from dpsynth.schema.numeric import Datetime, NumericColumn
 from dpsynth.schema.row_rules import (
+    GroupTotal,
     Implication,
     InequalityChain,
     NullTogether,
     OneHot,
+    PlainRule,
     RowRule,
     conditions_tree,
 )
@@ -52,19 +55,32 @@ def adherence(schema: Schema, frame: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def violations(schema: Schema, frame: pd.DataFrame) -> dict[str, BoolArray]:
-    """Which rows break each rule and each formula. Of rows with one key, all but the first break it."""
-    used = {name for rule in schema.rules for name in rule.columns}
+def violations(schema: Schema, frame: pd.DataFrame, *, totals: bool = True) -> dict[str, BoolArray]:
+    """Which rows break each rule and each formula.
+
+    Of rows with one key, all but the first break it; of a group that misses its total, all. Where a group
+    with a listed total does not occur, no row of the table meets the rule.
+
+    Args:
+        schema: Has the rules.
+        frame: A table of its columns.
+        totals: Whether rules about totals are looked at.
+    """
+    rules = [rule for rule in schema.rules if totals or not isinstance(rule, GroupTotal)]
+    used = {name for rule in rules for name in rule.columns}
     for formula in formulas(schema):
         used |= {formula.name, *columns_of(expression_tree(formula))}
     columns, rows = read_columns(schema, frame, used), len(frame)
     broken = {f"{f.name} = {f.expression}": formula_missed(f, columns, rows) for f in formulas(schema)}
-    for rule in schema.rules:
-        broken[str(rule)] = rule_broken(rule, columns, rows)
+    for rule in rules:
+        if isinstance(rule, GroupTotal):
+            broken[str(rule)] = totals_missed(schema, rule, columns, rows)
+        else:
+            broken[str(rule)] = rule_broken(rule, columns, rows)
     return broken
 
 
-def rule_broken(rule: RowRule, columns: Mapping[str, Values], rows: int) -> BoolArray:
+def rule_broken(rule: PlainRule, columns: Mapping[str, Values], rows: int) -> BoolArray:
     """Which rows break one rule."""
     if isinstance(rule, Implication):
         return np.asarray(violated(conditions_tree(rule), columns, rows))
@@ -121,6 +137,7 @@ def check_rules(schema: Schema) -> None:
                 raise SchemaError(str(error)) from error
         else:
             _check_columns(schema, rule, [known[name] for name in rule.columns])
+    check_group_totals(schema, known)
     texts = [str(rule) for rule in schema.rules]
     if len(set(texts)) < len(texts):
         raise SchemaError("Expected different rules; one of them is declared twice.")

@@ -163,10 +163,13 @@ def _constraint(constraint: Constraint) -> Json:
 
 
 def _rule(rule: RowRule) -> Json:
-    """The fields of a rule by their names; a description only if there is one."""
-    body = {_camel(field.name): getattr(rule, field.name) for field in fields(rule)}
-    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in body.items()}
-    return {"kind": rule.kind} | {key: v for key, v in plain.items() if (key, v) != ("description", "")}
+    """The fields of a rule by their names; what is empty is left out."""
+    body = {_camel(field.name): _listed(getattr(rule, field.name)) for field in fields(rule)}
+    return {"kind": rule.kind} | {key: value for key, value in body.items() if value not in ("", [], None)}
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _combination(combination: Combination) -> list[Any]:
