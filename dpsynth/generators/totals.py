@@ -2,7 +2,7 @@
 
 Numbers move on the lattice of their column. Steps are allotted in proportion, by the largest remainder, so a
 total is met in whole numbers; rows that are full pass their part on. A row whose moved number would break
-another rule goes half as far in the next try, so that rules of one row and totals hold together.
+another rule goes less far in the next try, so that rules of one row and totals hold together.
 """
 
 from __future__ import annotations
@@ -94,6 +94,17 @@ def _limits(column: NumericColumn, index: _Array, *, in_cells: bool) -> tuple[_A
     return lattice.starts[cells], lattice.ends[cells] - 1
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Task:
+    """What one group has to do: so many steps up or down, shared among its numbers by their sizes."""
+
+    group: Group
+    rows: _Array
+    steps: int
+    sign: int
+    sizes: Sequence[int]
+
+
 def _moved(
     schema: Schema,
     numbers: _Numbers,
@@ -103,30 +114,51 @@ def _moved(
     computed: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> tuple[pd.DataFrame, _Array]:
     """The table with moved numbers, and which rows they are in."""
-    start, column = numbers.index, numbers.column
+    start, column, tasks = numbers.index, numbers.column, [_task(numbers, group) for group in numbers.groups]
+    sign, reach, safe = np.zeros_like(start), np.zeros_like(start), np.zeros_like(start)
+    for task in tasks:
+        sign[task.rows] = task.sign
+        reach[task.rows] = (high - start if task.sign > 0 else start - low)[task.rows]
+    # How far a row can go without breaking another rule is found by halving what lies between distances
+    # that are known to be safe and known to be bad.
+    bad = reach + 1
     for _ in range(_MOST_TRIES):
-        index = start.copy()
-        for group in numbers.groups:
-            _meet(numbers, group, table, index, low, high)
-        changed = index != start
-        if not changed.any():
+        limit = np.where(bad > reach, reach, safe + (bad - safe) // 2)
+        far, met = _shared(numbers.rule, tasks, limit, bad)
+        changed = far > 0
+        if met and not changed.any():
             return table, changed
-        values = table[column.name].copy()
-        rows = np.flatnonzero(changed)
-        values.iloc[rows] = column.values_at(index[rows])
+        values, rows = table[column.name].copy(), np.flatnonzero(changed)
+        values.iloc[rows] = column.values_at((start + sign * far)[rows])
         made = computed(table.assign(**{column.name: values}))
         broken = _broken(schema, made)
-        if not any(rows.any() for rows in broken.values()):
+        wrong = np.any([np.zeros(len(table), dtype=bool), *broken.values()], axis=0)
+        if met and not wrong.any():
             return made, changed
-        bad = np.any(list(broken.values()), axis=0) & changed
-        # All numbers of a group move one way, so limits only come closer, by half of the way each time.
-        high = np.where(bad & (index > start), start + (index - start) // 2, high)
-        low = np.where(bad & (index < start), start - (start - index) // 2, low)
+        safe = np.where(wrong, np.where(safe < far, safe, 0), np.maximum(safe, far))
+        bad = np.where(wrong & changed, far, bad)
     worst = max(broken, key=lambda text: broken[text].sum())
     raise RulesError(
         f"The rule {str(numbers.rule)!r} cannot be met together with {worst!r}: moving numbers to the totals "
         "breaks it. Loosen one of the two, or ask for another number of rows."
     )
+
+
+def _shared(rule: GroupTotal, tasks: Sequence[_Task], limit: _Array, bad: _Array) -> tuple[_Array, bool]:
+    """How far each row goes within its limit, and whether all totals are met so.
+
+    Raises:
+        RulesError: A total is not met, although no row of the group may go farther.
+    """
+    far, met = np.zeros_like(limit), True
+    for task in tasks:
+        room = limit[task.rows].tolist()
+        if sum(room) < task.steps:
+            met = False
+            if not (bad - limit > 1)[task.rows].any():
+                _refuse(rule, task.group, *(_ABOVE if task.sign > 0 else _BELOW))
+        far[task.rows] = _allotted(min(task.steps, sum(room)), room, task.sizes)
+    return far, met
 
 
 def _broken(schema: Schema, table: pd.DataFrame) -> dict[str, _Array]:
@@ -138,26 +170,20 @@ def _broken(schema: Schema, table: pd.DataFrame) -> dict[str, _Array]:
     return broken
 
 
-def _meet(
-    numbers: _Numbers, group: Group, table: pd.DataFrame, index: _Array, low: _Array, high: _Array
-) -> None:
-    """Move the numbers of one group, in place."""
+def _task(numbers: _Numbers, group: Group) -> _Task:
     units = Units.of(numbers.column)
     rows = group.rows[~numbers.gaps[group.rows]]
-    start = index[rows].tolist()
+    start = numbers.index[rows].tolist()
     if not start and group.total:
-        _refuse(numbers.rule, group, table, *(_ABSENT if len(group.rows) == 0 else _EMPTY))
+        _refuse(numbers.rule, group, *(_ABSENT if len(group.rows) == 0 else _EMPTY))
     wanted, rest = divmod(group.total - len(start) * units.first, units.stride)
     if rest:
-        _refuse(numbers.rule, group, table, *_STEPS)
-    steps = wanted - sum(start)
-    room = (high[rows] - index[rows] if steps > 0 else index[rows] - low[rows]).tolist()
-    if sum(room) < abs(steps):
-        _refuse(numbers.rule, group, table, *(_ABOVE if steps > 0 else _BELOW))
+        _refuse(numbers.rule, group, *_STEPS)
     sizes = [1] * len(start)
     if numbers.rule.repair == "scale":
         sizes = [abs(units.first + place * units.stride) for place in start]
-    index[rows] += np.array(_allotted(abs(steps), room, sizes), dtype=np.int64) * (1 if steps > 0 else -1)
+    steps = wanted - sum(start)
+    return _Task(group=group, rows=rows, steps=abs(steps), sign=1 if steps > 0 else -1, sizes=sizes)
 
 
 def _allotted(steps: int, room: Sequence[int], sizes: Sequence[int]) -> list[int]:
@@ -202,7 +228,9 @@ _BELOW = (
 )
 
 
-def _refuse(rule: GroupTotal, group: Group, table: pd.DataFrame, why: str, remedy: str) -> NoReturn:
-    key = group.key if group.key is not None else tuple(table[name].iloc[group.rows[0]] for name in rule.by)
-    where = ", ".join(f"{name} = {value}" for name, value in zip(rule.by, key, strict=True)) or "all rows"
+def _refuse(rule: GroupTotal, group: Group, why: str, remedy: str) -> NoReturn:
+    """Only a declared key is named: the rows that are completed may be private."""
+    where = f"a group of {', '.join(rule.by)}" if rule.by else "all rows"
+    if group.key:
+        where = ", ".join(f"{name} = {value}" for name, value in zip(rule.by, group.key, strict=True))
     raise RulesError(f"The rule {str(rule)!r} cannot be met for {where}: {why}. {remedy}.")

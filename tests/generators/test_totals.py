@@ -189,6 +189,19 @@ def test_scaling_keeps_zeros_and_proportions_and_shifting_keeps_distances() -> N
     assert sorted(made["x"]) == [2, 2, 2, 3]
 
 
+@pytest.mark.parametrize("total", [548, 547, 300])
+def test_rows_go_as_far_as_other_rules_allow(total: int) -> None:
+    columns = (Integer(name="x", minimum=0, maximum=1000, cells=1001, required=True),)
+    rules = (Implication(when="True", then="x <= 137"), GroupTotal(column="x", total=total))
+    fitted = Listed(schema=Schema(columns=columns, rules=rules), values=[1, 10, 20, 100])
+    made, _ = adhering_table(fitted, 4, np.random.default_rng(0), {})  # type: ignore[arg-type]
+    assert made["x"].sum() == total
+    assert made["x"].max() <= 137
+    beyond = replace(fitted, schema=Schema(columns=columns, rules=(rules[0], replace(rules[1], total=549))))
+    with pytest.raises(RulesError, match="for all rows: its numbers cannot rise so far"):
+        adhering_table(beyond, 4, np.random.default_rng(0), {})  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listed:
     """Draws listed codes of the one column."""
@@ -285,7 +298,7 @@ class Fixed:
         (
             GroupTotal(column="seats", by=("district",), total=1000),
             30,
-            r"for district = .*Ask for more rows, raise",
+            r"for a group of district: .*Ask for more rows, raise",
         ),
         (
             GroupTotal(column="spent", by=("district",), total=-200),
