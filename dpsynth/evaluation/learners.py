@@ -18,7 +18,17 @@ from dpsynth._lazy import require
 from dpsynth.evaluation.splits import Floats, Target
 from dpsynth.evaluation.tables import Rows, Tables
 
-__all__ = ["CLASSIFIERS", "REGRESSORS", "Fitted", "families", "fit", "one_hot", "plain_inputs"]
+__all__ = [
+    "CLASSIFIERS",
+    "REGRESSORS",
+    "Fitted",
+    "families",
+    "fit",
+    "indicators",
+    "one_hot",
+    "one_thread",
+    "plain_inputs",
+]
 
 CLASSIFIERS = ("logistic", "gradient_boosting", "forest")
 REGRESSORS = ("ridge", "gradient_boosting", "forest")
@@ -67,7 +77,7 @@ def fit(tables: Tables, target: Target, family: str, rows: Rows, *, quick: bool 
             target=target, inputs=lambda read: np.empty((len(read), 0)), predict=_same(target, values)
         )
     estimator = _estimator(tables, target, family, len(rows), quick=quick)
-    with warnings.catch_warnings(), _one_thread():
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")  # of models that have not converged: they are good enough to compare
         estimator.fit(inputs(rows), values)
     return Fitted(target=target, inputs=inputs, predict=_predict(target, estimator))
@@ -144,7 +154,7 @@ def _predict(target: Target, estimator: Any) -> Callable[[Any], Floats]:
     def predict(inputs: Any) -> Floats:
         if not inputs.shape[0]:
             return np.empty(0) if classes is None else np.empty((0, classes))
-        with _one_thread():
+        with one_thread():
             if classes is None:
                 return np.asarray(estimator.predict(inputs), np.float64)
             found = np.zeros((inputs.shape[0], classes))
@@ -154,7 +164,7 @@ def _predict(target: Target, estimator: Any) -> Callable[[Any], Floats]:
     return predict
 
 
-def _one_thread() -> Any:
+def one_thread() -> Any:
     """Sums in one order wherever it runs; and threads that wait for busy cores take many times as long."""
     return require("threadpoolctl", extra="eval").threadpool_limits(limits=1)
 
