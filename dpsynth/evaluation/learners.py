@@ -34,6 +34,7 @@ CLASSIFIERS = ("logistic", "gradient_boosting", "forest")
 REGRESSORS = ("ridge", "gradient_boosting", "forest")
 _MOST_CATEGORIES = 200  # of the library's 255; more are taken as ordered codes
 _FOREST_ROWS = 10_000
+_QUICK_ROWS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -66,6 +67,8 @@ def fit(tables: Tables, target: Target, family: str, rows: Rows, *, quick: bool 
     Rows of one class, or none, teach nothing: the model then says the same of everybody.
     """
     rows = target.known(rows)
+    if quick and len(rows) > _QUICK_ROWS:  # spread evenly: rows lie in the order of their values
+        rows = rows.take(np.linspace(0, len(rows) - 1, _QUICK_ROWS).astype(np.int64))
     values = target.values(rows)
     linear = family in {"logistic", "ridge"}
 
