@@ -3,9 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evaluation.five import five
+from evaluation.people import SCHEMA, people
 from sklearn.metrics import cohen_kappa_score
 
-from dpsynth.evaluation.importance import Models, _agree, agreement, importance, rank_correlation
+from dpsynth.evaluation.importance import (
+    Models,
+    _agree,
+    agreement,
+    importance,
+    permutation_importance,
+    rank_correlation,
+)
+from dpsynth.evaluation.learners import fit
 from dpsynth.evaluation.splits import Target, split
 from dpsynth.evaluation.tables import Tables
 
