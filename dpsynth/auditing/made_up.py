@@ -126,12 +126,26 @@ def _people() -> dict[str, Values]:
             "joined": "9999-12-31",
             "note": SENTINEL,
         },
-        "unlike": {**base, "colour": "blue", "member": False, "age": 98, "height": 2.2, "joined": "2023-12-30"},
+        "unlike": {
+            **base,
+            "colour": "blue",
+            "member": False,
+            "age": 98,
+            "height": 2.2,
+            "joined": "2023-12-30",
+        },
         "missing": {name: True if name == "member" else None for name in base},
         "no number": {**base, "age": float("nan"), "height": float("inf"), "joined": SENTINEL},
         "unreadable": {**base, "age": SENTINEL, "height": SENTINEL, "note": SENTINEL},
         "dropped": {**base, "member": SENTINEL},
-        "alike": {**base, "colour": "green", "member": False, "age": 50, "height": 1.8, "joined": "2021-02-03"},
+        "alike": {
+            **base,
+            "colour": "green",
+            "member": False,
+            "age": 50,
+            "height": 1.8,
+            "joined": "2021-02-03",
+        },
         "many rows": base,
     }
 
@@ -157,5 +171,3 @@ def _rows(rows: int, seed: int) -> pd.DataFrame:
         "note": [f"remark {row}" for row in range(rows)],
     }
     return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in made.items()})
-
-
