@@ -60,7 +60,10 @@ class Neighbours:
     @property
     def telling(self) -> dict[str, pd.DataFrame]:
         """Few tables on which a whole run has to look the same from outside."""
-        return {"without": self.tables["without"], "far": self.tables["far"], **self.others}
+        far = {"far": self.tables["far"]}
+        return (
+            far if self.schema.unit.id_column else {"without": self.tables["without"], **far, **self.others}
+        )
 
 
 def grounds(seed: int = 5) -> tuple[Neighbours, ...]:

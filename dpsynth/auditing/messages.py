@@ -1,4 +1,4 @@
-"""What errors say: provoked on made-up tables that differ in their values, they have to be equal to a letter."""
+"""What errors say: provoked on made-up tables with other values, they have to be equal to a letter."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _unreadable(ground: Neighbours, value: str) -> object:
 
 
 def _length(ground: Neighbours, value: str) -> object:
-    return len(PrivateTable.load(_odd(ground, value), ground.schema))  # type: ignore[arg-type]
+    return len(PrivateTable.load(_odd(ground, value), ground.schema))
 
 
 def _failing(ground: Neighbours, value: str) -> object:

@@ -31,7 +31,17 @@ from dpsynth.mechanisms.queries import marginal_sensitivity
 from dpsynth.privacy.events import ExponentialEvent, GaussianEvent, LaplaceEvent
 from dpsynth.privacy.unit import Unit
 
-__all__ = ["Part", "Verdicts", "choices", "exact_everywhere", "moved", "noised", "parts", "priced"]
+__all__ = [
+    "Part",
+    "Verdicts",
+    "choices",
+    "exact_everywhere",
+    "moved",
+    "noised",
+    "parts",
+    "priced",
+    "too_quiet",
+]
 
 _TOLERANCE = 1 + 1e-9
 _REACHED = 1.02
@@ -129,9 +139,19 @@ def noised(mechanisms: Sequence[Mechanism], ground: Neighbours) -> Verdicts:
         for answer, words in zip(noisy, taken, strict=True):
             if words != sum(values.size for values in answer):
                 yield "draws", "A draw took more or fewer words of noise than its answer has numbers."
-    for position, mechanism in enumerate(additive):
-        for place, part in enumerate(parts(mechanism, ground.schema.unit)):
-            noise, other = seen["base"][position][place], seen["without"][position][place]
+    yield from too_quiet(additive, seen["base"], seen["without"], ground.schema.unit)
+
+
+def too_quiet(
+    mechanisms: Sequence[Mechanism],
+    base: Sequence[tuple[Array, ...]],
+    without: Sequence[tuple[Array, ...]],
+    unit: Unit,
+) -> Verdicts:
+    """Where noise from loud words, on two neighbours, is too small or not the same."""
+    for position, mechanism in enumerate(mechanisms):
+        for place, part in enumerate(parts(mechanism, unit)):
+            noise, other = base[position][place], without[position][place]
             needed = part.declared / part.share * part.loudest
             if noise.size and float(noise.min()) + 0.5 < needed * (1 - 1e-4):
                 yield "noise", f"The noise on {part.what} is less than its price needs."

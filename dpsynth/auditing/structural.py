@@ -1,9 +1,9 @@
 """The structural audit: does a run touch the rows through what it pays for, and through nothing else?
 
-It proves no epsilon by statistics. It runs the real code, from a frame to a saved model, on made-up tables that
-differ by one unit, and compares: what is asked, how far the exact answers move, how much noise is really
-added, what the ledger says, and everything public that comes out. A known error of private generators breaks
-one of its checks (`tests/auditing/structural_mutants.py`).
+It proves no epsilon by statistics. It runs the real code, from a frame to a saved model, on made-up tables
+that differ by one unit, and compares: what is asked, how far the exact answers move, how much noise is really
+added, what the ledger says, and everything public that comes out. Known errors of private generators break
+its checks (`tests/auditing/structural_mutants.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dpsynth.mechanisms import DpSgd, ExponentialMechanism
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 
-__all__ = ["CHECKS", "audit_structure", "gathered"]
+__all__ = ["CHECKS", "audit_structure", "gathered", "guarded"]
 
 CHECKS = {
     "plan": "Plans are functions of schema and budget, within the budget, and what the ledger commits.",
@@ -48,10 +48,10 @@ CHECKS = {
 """What is looked at, in words."""
 
 _THREAT = (
-    "An attacker reads all code and everything that a run gives out. Made-up tables that differ by one unit, of "
-    "every kind the schema can meet, stand for all tables; noise comes from known words. Runs are whole runs "
-    "that were compared. It looks for errors of structure and estimates no epsilon; an error that shows on no made-up "
-    "table is not found."
+    "An attacker reads all code and everything that a run gives out. Made-up tables that differ by one unit, "
+    "odd ones among them, stand for all tables; noise comes from known words. Runs are whole runs that were "
+    "compared. The audit looks for errors of structure and estimates no epsilon; an error that shows on no "
+    "made-up table is not found."
 )
 _MOST_CHOICES = 2
 _MOST_WORDS = 4
@@ -84,11 +84,11 @@ def audit_structure(generator: Generator, *, budget: Budget = _DEFAULT, seed: in
             verdicts += [] if same else [("runs", "A refusal depends on the rows.")]
             continue
         plans.append(with_constraints(generator, ground.schema).plan(ground.schema, budget))
-        verdicts += _guarded(_run(generator, ground, base, budget, plans[-1]))
+        verdicts += guarded(_run(generator, ground, base, budget, plans[-1]))
         for name, other in others.items():
-            verdicts += _guarded(differences(base, other, name))
-            verdicts += _guarded(quoted(other))
-        verdicts += _guarded(provoked(ground))
+            verdicts += guarded(differences(base, other, name))
+            verdicts += guarded(quoted(other))
+    verdicts += guarded(provoked(grounds(seed)[0]))
     if not plans:
         raise ConfigurationError(f"The method {generator.name!r} takes none of the made-up tables.")
     return gathered(verdicts, generator, plans[0], budget, runs=runs)
@@ -163,7 +163,7 @@ def _planned(generator: Generator, ground: Neighbours, budget: Budget, plan: Pla
         yield "plan", "A plan costs more than its budget."
 
 
-def _guarded(verdicts: Verdicts) -> list[tuple[str, str]]:
+def guarded(verdicts: Verdicts) -> list[tuple[str, str]]:
     """All of `verdicts`; what ends with an error on a made-up table is a finding too."""
     found: list[tuple[str, str]] = []
     try:

@@ -1,7 +1,7 @@
 """Private training by known words: which rows are in a batch, what they add, and what is added to that.
 
 One step is run from fresh averages, without public rows: the first average of the gradients is then a tenth
-of the noised sum, which is all that leaves a step. Words say which rows join the batch, so that two neighbours
+of the noised sum, which is all that leaves a step. Words say which rows join the batch, so that neighbours
 have the same batch but for the rows of one unit, as the proof of the sampled Gaussian mechanism has it.
 """
 
@@ -127,7 +127,7 @@ def _not_finite(stand: _Stand) -> Verdicts:
     """A unit whose gradients are no numbers adds nothing."""
     start = TrainingState.fresh(_poisoned(stand.probe, stand.ground))
     poisoned = dataclasses.replace(stand, probe=dataclasses.replace(stand.probe, start=start))
-    one, two = (poisoned.sum(name, _IN) for name in ("without", "unlike"))
+    one, two = (poisoned.sum(name, _IN) for name in ("without", "far"))
     allowed = stand.ground.schema.unit.contributions * _SLACK
     if not _norm(one - two) <= allowed:  # neither if it is no number
         yield "clipping", "A gradient that is no number passes the clipping."
@@ -163,11 +163,11 @@ def _chunks(size: int, chunk: int = 2**15) -> Iterator[int]:
 
 
 def _poisoned(probe: DpSgd, ground: Neighbours) -> Array:
-    """Parameters at which the gradient of the unit called `unlike` is no number."""
+    """Parameters at which the gradient of the unit called `far` is no number; nobody else has its code."""
     read = ground.schema.domain.only(probe.columns)
     name = read.columns[0]
     column = next(column for column in ground.schema.modelled if column.name == name)
-    values = ground.tables["unlike"][name].iloc[-1:]
+    values = ground.tables["far"][name].iloc[-1:]
     code = int(encode_column(column, values, ground.schema.missing_values)[0])
     first = probe.network.layers(read)[0]
     parameters: Array = probe.start.parameters.copy()
