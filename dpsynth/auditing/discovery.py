@@ -1,7 +1,8 @@
 """The structural audit of what a session buys for its schema: bounds, cells and lists of categories.
 
-Discovery is asked as runs are: one is recorded, others follow it on other rows and hear the same answers. They
-draw from known words, which shows the exact histograms and the noise on them. A list of categories is the one release whose proof needs a threshold; that is looked at on tables made for it.
+Discovery is asked as runs are: one is recorded, others follow it on other rows and hear the same answers.
+They draw from known words, which shows the exact histograms and the noise on them. A list of categories is
+the one release whose proof needs a threshold; that is looked at on tables made for it.
 """
 
 from __future__ import annotations
