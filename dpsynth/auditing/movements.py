@@ -117,7 +117,7 @@ def moved(
     for position, mechanism in enumerate(mechanisms):
         for place, part in enumerate(parts(mechanism, ground.schema.unit)):
             check = "selection" if part.norm == math.inf else "sensitivity"
-            for one, two in ground.pairs:
+            for one, two in (pair for pair in ground.pairs if set(pair) <= set(answers)):
                 left, right = answers[one][position][place], answers[two][position][place]
                 if left.shape != right.shape:
                     yield "domain", f"The size of {part.what} depends on the rows."

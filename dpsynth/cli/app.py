@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dpsynth._version import __version__
-from dpsynth.cli import check, demo, init, plan, run, sample, simulate
+from dpsynth.cli import audit, check, demo, init, plan, run, sample, simulate
 from dpsynth.cli.console import errors
 from dpsynth.cli.evaluate import evaluate, report
 from dpsynth.cli.ledger import ledger_app
@@ -32,6 +32,7 @@ app.command()(sample.sample)
 app.command()(evaluate)
 app.command()(report)
 app.command()(simulate.simulate)
+app.command()(audit.audit)
 app.add_typer(ledger_app, name="ledger")
 
 

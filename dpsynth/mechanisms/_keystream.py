@@ -5,7 +5,7 @@ There is no seed (pitfall P22). Each thread has its own stream with its own key.
 then replaced by fresh entropy. A forked child never continues its parent's stream (pitfall P23): the
 interpreter's fork hook drops it, and a changed process id drops it where a fork bypassed the hook.
 
-The one exception is `insecure_words`, for tests and audits: words that are known, visible through `tainted()`.
+The one exception is `insecure_words`, for tests and audits: known words, visible through `tainted()`.
 """
 
 from __future__ import annotations
