@@ -7,7 +7,8 @@ import importlib.util
 import json
 
 import pytest
-from auditing.structural_mutants import ROW, Training
+from auditing.broken_generators import Training
+from auditing.structural_mutants import ROW
 from auditing.test_structural_mutants import only
 from brief import brief
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from auditing.structural_mutants import BUDGET, MUTANTS, ROW, Mutant, Training
+from auditing.broken_generators import Training
+from auditing.structural_mutants import BUDGET, MUTANTS, ROW, Mutant
 
 from dpsynth.auditing import Evidence, audit_discovery, audit_structure, discovery, made_up, structural
 from dpsynth.generators.base import Generator

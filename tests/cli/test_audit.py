@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from auditing.structural_mutants import cheap_event
+from auditing.broken_library import cheap_event
 from typer.testing import CliRunner
 
 from dpsynth.auditing import Evidence, audit_structure, made_up, structural
