@@ -17,7 +17,7 @@ from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.privacy.budget import Budget
 
-__all__ = ["BUDGET", "MUTANTS", "ROW", "Mutant"]
+__all__ = ["BUDGET", "MUTANTS", "ROW", "Mutant", "rows"]
 
 BUDGET = Budget(epsilon=8.0, delta=1e-6)
 ROW, SEVERAL, REPLACED = 0, 1, 2
@@ -282,3 +282,8 @@ MUTANTS = (
         ground=SEVERAL,
     ),
 )
+
+
+def rows() -> list[str]:
+    """The rows of the table in docs/explanation/auditing.md."""
+    return [f"| {one.name} | {one.pitfall} | {one.broken} | `{one.check}` |" for one in MUTANTS]

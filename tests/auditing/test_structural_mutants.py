@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from auditing.broken_generators import Training
-from auditing.structural_mutants import BUDGET, MUTANTS, ROW, Mutant
+from auditing.structural_mutants import BUDGET, MUTANTS, ROW, Mutant, rows
 
 from dpsynth.auditing import Evidence, audit_discovery, audit_structure, discovery, made_up, structural
 from dpsynth.generators.base import Generator
@@ -46,3 +48,8 @@ def test_a_broken_twin_is_caught(mutant: Mutant, monkeypatch: pytest.MonkeyPatch
 
 def test_there_are_many_and_each_has_its_own_name() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 14
+
+
+def test_the_page_names_them_all() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "explanation" / "auditing.md").read_text()
+    assert [row for row in rows() if row not in page.splitlines()] == []
