@@ -6,7 +6,7 @@ import json
 
 from dpsynth.auditing.made_up import SENTINEL
 from dpsynth.auditing.movements import Verdicts
-from dpsynth.auditing.recording import Outcome, saved
+from dpsynth.auditing.recording import SEED, Outcome, saved
 from dpsynth.generators.base import Generator
 from dpsynth.generators.derived import with_constraints
 from dpsynth.generators.fitted import FittedModel
@@ -17,7 +17,6 @@ from dpsynth.session import Plan, Replay
 
 __all__ = ["billed", "differences", "quoted", "replayed"]
 
-_SEED = 7
 _ROWS = 40
 _OTHER_QUESTIONS = ("ReplayError", "BudgetExceededError", "PrivacyError")
 _NOT_PUBLIC = ("ledger",)  # the position in the ledger has a digest over times
@@ -53,7 +52,7 @@ def _models(base: Outcome, other: Outcome, where: str) -> Verdicts:
         yield "artefacts", f"The schema is another one {where}."
     if saved(one, base.guarantee) != saved(two, base.guarantee):
         yield "model", f"The model is another one {where}."
-    elif not one.sample(_ROWS, rng=_SEED).frame.equals(two.sample(_ROWS, rng=_SEED).frame):
+    elif not one.sample(_ROWS, rng=SEED).frame.equals(two.sample(_ROWS, rng=SEED).frame):
         yield "model", f"The model draws other rows {where}."
 
 
@@ -62,7 +61,7 @@ def replayed(generator: Generator, base: Outcome) -> Verdicts:
     if base.transcript is None or base.fitted is None or base.guarantee is None:
         return
     held = with_constraints(generator, base.transcript.schema)
-    again = held.fit(Replay(base.transcript), rng=_SEED)
+    again = held.fit(Replay(base.transcript), rng=SEED)
     if saved(FittedModel(model=again, guarantee=base.guarantee), base.guarantee) != saved(
         base.fitted, base.guarantee
     ):

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -126,10 +126,8 @@ def _buy(
     failure, schema = "", None
     with told(spoken), Ledger.in_memory() as ledger, insecure_words(SILENT):
         opened = open_schema(ground.schema)
-        session = _Buying.open(
-            PrivateTable.load(frame, opened), budget=budget, ledger=ledger, dataset=DATASET
-        )
-        assert isinstance(session, _Buying)  # noqa: S101 - for the type checker
+        table = PrivateTable.load(frame, opened)
+        session = cast("_Buying", _Buying.open(table, budget=budget, ledger=ledger, dataset=DATASET))
         session.listen(heard, labels_from)
         try:
             with insecure_words(words):

@@ -93,6 +93,8 @@ def _neighbours(unit: Unit, seed: int) -> Neighbours:
     for name, values in _people().items():
         rows = 3 * k if name == "many rows" else k
         tables[name] = pd.concat([others, _unit(values, rows)], ignore_index=True)
+    doubled = others.iloc[[0] * k].assign(id=SENTINEL)
+    tables["double"] = pd.concat([others, doubled], ignore_index=True)
     if unit.id_column is None:
         del tables["many rows"]
     return Neighbours(

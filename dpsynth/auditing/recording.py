@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pandas as pd
 
@@ -31,11 +30,11 @@ from dpsynth.schema.schema import Schema
 from dpsynth.session import Guarantee, Measurer, PrivateTable, Session, Transcript
 from dpsynth.testing.insecure import insecure_words, repeatable_words
 
-__all__ = ["DATASET", "Outcome", "WatchedLedger", "attempt", "heard", "saved", "told"]
+__all__ = ["DATASET", "SEED", "Outcome", "WatchedLedger", "attempt", "saved", "told"]
 
 DATASET = "audit"
-_SEED = 7
-_ROWS = 40
+SEED = 7
+"""Of the post-processing of every run."""
 
 Log = list[tuple[str, int]]
 
@@ -79,8 +78,7 @@ class WatchedLedger(Ledger):
     @classmethod
     def logging(cls, log: Log) -> WatchedLedger:
         """A new one that writes to `log`."""
-        ledger = cls.in_memory()
-        assert isinstance(ledger, WatchedLedger)  # noqa: S101 - for the type checker
+        ledger = cast("WatchedLedger", cls.in_memory())
         ledger.log = log
         return ledger
 
@@ -172,7 +170,7 @@ def attempt(
                 table = PrivateTable.load(frame, schema)
                 log.clear()  # which rows of a unit stay is no answer
                 session = Session.open(table, budget=budget, ledger=ledger, dataset=DATASET)
-                model = session.run(listening, rng=_SEED, progress=lambda step: spoken.append(str(step)))
+                model = session.run(listening, rng=SEED, progress=lambda step: spoken.append(str(step)))
             guarantee = session.guarantee()
             found = {
                 "guarantee": guarantee,
@@ -193,13 +191,6 @@ def attempt(
         spent=sum(spent),
         **found,
     )
-
-
-def heard(outcome: Outcome, budget: Budget) -> Transcript:
-    """The answers of a recorded run, as another one may hear them."""
-    if outcome.transcript is not None:
-        return outcome.transcript
-    raise ValueError(f"The run did not end, under {budget}.")
 
 
 def saved(fitted: FittedModel, guarantee: Guarantee) -> bytes:
@@ -249,4 +240,4 @@ class _Collecting(logging.Handler):
 def _without_names(content: dict[str, Any]) -> dict[str, Any]:
     """An entry of the ledger without what is random or a time."""
     drop = ("time", "ledger", "reservation", "account")
-    return json.loads(json.dumps({name: value for name, value in content.items() if name not in drop}))  # type: ignore[no-any-return]
+    return {name: value for name, value in content.items() if name not in drop}

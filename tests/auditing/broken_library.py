@@ -34,6 +34,7 @@ __all__ = [
     "better_of_two",
     "bounds_of_the_rows",
     "cheap_event",
+    "clip_bound_halved",
     "codes_by_rank",
     "divided_by_rows",
     "divided_by_the_batch",
@@ -43,6 +44,7 @@ __all__ = [
     "labelled_with_rows",
     "labels_of_one_row_units",
     "never_entered",
+    "noise_from_a_seed",
     "numbers_pass",
     "observed_cells_only",
     "one_noise_for_all",
@@ -101,6 +103,18 @@ def observed_cells_only(patch: pytest.MonkeyPatch) -> None:
 def one_noise_for_all(patch: pytest.MonkeyPatch) -> None:
     real = gaussian.rounded_gaussian
     patch.setattr(gaussian, "rounded_gaussian", lambda sigma, size: np.repeat(real(sigma, 1), size))
+
+
+def noise_from_a_seed(patch: pytest.MonkeyPatch) -> None:
+    def seeded(sigma: float, size: int) -> Any:
+        return np.rint(np.random.default_rng(0).normal(0, sigma, size)).astype(np.int64)
+
+    patch.setattr(gaussian, "rounded_gaussian", seeded)
+
+
+def clip_bound_halved(patch: pytest.MonkeyPatch) -> None:
+    real = training.longest
+    patch.setattr(training, "longest", lambda layers: real(layers) / 2)
 
 
 def rows_of_a_unit_forgotten(patch: pytest.MonkeyPatch) -> None:

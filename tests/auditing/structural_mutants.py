@@ -57,6 +57,14 @@ MUTANTS = (
         generator=generators.Training,
     ),
     Mutant(
+        name="clip bound halved",
+        pitfall="P14",
+        broken="noise is that of half the clip norm, as if two neighbours shared the change",
+        check="noise",
+        install=library.clip_bound_halved,
+        generator=generators.Training,
+    ),
+    Mutant(
         name="gradients that are no numbers",
         pitfall="P30",
         broken="a row whose gradient is not finite is not left out",
@@ -162,6 +170,13 @@ MUTANTS = (
         broken="one draw is added to every cell of a table",
         check="draws",
         install=library.one_noise_for_all,
+    ),
+    Mutant(
+        name="noise from a seed",
+        pitfall="P22",
+        broken="noise comes from a generator with a seed",
+        check="draws",
+        install=library.noise_from_a_seed,
     ),
     Mutant(
         name="bound k not in sigma",
