@@ -127,7 +127,7 @@ def _rho(events: Events) -> float | None:
 
 
 def _advantage(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statement]:
-    own = accounting.advantage(events, adaptive=adaptive)
+    own = accounting.advantage(events, adaptive=adaptive, enough=claim["advantage"])
     yield _at_least("claim: advantage", claim["advantage"], own, _allowed(events, adaptive=adaptive))
 
 
@@ -136,7 +136,7 @@ def _curve(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statement
     low = [
         rate
         for rate, said in ((p["false_positive_rate"], p["true_positive_rate"]) for p in claim["curve"])
-        if said < accounting.power(events, rate, adaptive=adaptive) / (1 + allowed)
+        if said < accounting.power(events, rate, adaptive=adaptive, enough=said) / (1 + allowed)
     ]
     if low:
         rates = ", ".join(f"{rate:.3g}" for rate in low)
