@@ -18,6 +18,7 @@ def promise(
     """The guarantee of a run that drew `events`, at their own price."""
     cost = price(events, delta=delta, adaptive=adaptive)
     fields = {"epsilon": cost.epsilon, "engine": cost.engine, "unit": Unit(), "dataset": "people"}
+    fields["configuration"] = {"type": "MST"}
     method = str(more.setdefault("method", "mst"))
     return Guarantee(
         **{**fields, **more},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +181,19 @@ class Ledger:
         words = {"method": method, "plan_digest": plan_digest, "label": label}
         with self._writing() as state:
             return self._reserve(state, account, spend, **words)
+
+    def require_room(self, account: Account, spends: Sequence[Spend]) -> None:
+        """Refuse runs that `reserve` would not all take now, one after the other. Nothing is recorded.
+
+        Another process may still be first: what counts is the reservation.
+
+        Raises:
+            BudgetExceededError: The account has no room for all of them together.
+        """
+        prices = [spend.units() for spend in spends]
+        with self._reading() as state:
+            names = set.intersection(*map(set, prices))
+            state.account(account.id).admit({name: sum(one[name] for one in prices) for name in names})
 
     def reserve_once(
         self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str

@@ -7,7 +7,7 @@ he can do follows from one curve: the largest true positive rate for each false 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -138,3 +138,27 @@ def _shown(value: float) -> str:
     """Three significant digits, rounded up."""
     scale = 10.0 ** (2 - math.floor(math.log10(value)))
     return f"{math.ceil(value * scale) / scale:,.10g}"
+
+
+def assessment(curve: Mapping[float, float]) -> dict[str, str]:
+    """What the trade-off curve says about the three risks of the Article 29 Working Party (opinion 05/2014).
+
+    Any attack that succeeds with some probability when a person is not in the data succeeds at most with the
+    probability that the curve has there when that person is (Kulynych et al., 2024).
+
+    Args:
+        curve: The largest true positive rate by false positive rate; 0.01, 0.1 and 0.5 are used.
+
+    Returns:
+        Sentences for singling out, linkability and inference. They are evidence, not a verdict.
+    """
+    few, some, half = (_shown(1000 * min(1.0, curve[rate])) for rate in (0.01, 0.1, 0.5))
+    end = " Evidence for your assessment: whether the risk is acceptable is yours to decide."
+    return {
+        "singling out": "Whoever names one person's presence by chance in 10 of 1,000 cases does so in at "
+        f"most {few} of 1,000 with the release.{end}",
+        "linkability": "Whoever links two records of one person by chance in 100 of 1,000 cases does so "
+        f"in at most {some} of 1,000 with the release.{end}",
+        "inference": "Whoever guesses a value of one person right in 500 of 1,000 cases without that "
+        f"person's rows in the data does so in at most {half} of 1,000 with them.{end}",
+    }

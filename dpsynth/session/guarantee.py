@@ -61,6 +61,7 @@ class Guarantee:
         unit: Unit of privacy and neighbouring relation.
         dataset: Name of the ledger account that paid.
         method: Generator.
+        configuration: Its settings, as `configuration_of` tells them.
         events: Everything that touched the data, in order.
         labels: What each event was for.
         committed: What was fixed, and reserved as a whole, before the first draw.
@@ -75,6 +76,7 @@ class Guarantee:
     unit: Unit
     dataset: str
     method: str
+    configuration: Mapping[str, Any]
     events: tuple[Event, ...]
     labels: tuple[str, ...]
     committed: Commitment
@@ -135,6 +137,7 @@ class Guarantee:
             "unit": asdict(self.unit),
             "dataset": self.dataset,
             "method": self.method,
+            "configuration": dict(self.configuration),
             "events": [event.to_json() for event in self.events],
             "labels": list(self.labels),
             "committed": self.committed.to_json(),

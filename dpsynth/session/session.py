@@ -22,6 +22,7 @@ from dpsynth.privacy.events import Event, ZCDPEvent
 from dpsynth.session._spending import Spending
 from dpsynth.session._vault import PrivateTable, content_of
 from dpsynth.session.checkpoint import Checkpoint, seed_of
+from dpsynth.session.configuration import configuration_of
 from dpsynth.session.discover import discover, needs_categories, plan_discovery
 from dpsynth.session.guarantee import Guarantee, LedgerPosition, LedgerRecord
 from dpsynth.session.plan import Commitment
@@ -87,6 +88,7 @@ class Session:
         self._plan: Plan | None = None
         self._place: LedgerRecord | None = None
         self._committed: Commitment | None = None
+        self._configuration: dict[str, Any] = {}
         self._cost: Price | None = None
 
     @classmethod
@@ -224,7 +226,9 @@ class Session:
 
         model = generator.fit(_Door(self._schema, self._granted, measure), rng=record.seed if record else rng)
         self._spending.finish()
-        self._place = self._recorded()
+        resolved = getattr(generator, "resolved", None)  # of a method that chooses another one in public
+        chosen = generator if resolved is None else resolved(self._schema, self._granted)
+        self._place, self._configuration = self._recorded(), configuration_of(chosen)
         return model
 
     @property
@@ -252,6 +256,7 @@ class Session:
             unit=self._schema.unit,
             dataset=self._account.dataset,
             method=plan.method,
+            configuration=self._configuration,
             events=tuple(m.event for m in self._spending.measurements),
             labels=tuple(self._spending.labels),
             committed=committed,
