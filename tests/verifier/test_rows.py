@@ -155,6 +155,7 @@ def test_rules_are_judged_as_by_the_library() -> None:
         (("2", "married", "True", "False"), []),
         (("3", "married", "False", "False"), [1]),
         (("2", "married", "False", "False"), []),
+        (("1", "single", "False", "True"), []),
         (("2", "married", "", "False"), []),
         (("", "married", "", "False"), [1]),
         (("2", "single", "True", "False"), [2]),
