@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeAlias
 
-from .row_rules import Check, checks_of
+from .row_rules import Breaks, Check, checks_of
 from .sentences import unit_in_words
 from .table import Column, TableError, columns_of
 from .values import OUTSIDE
@@ -106,20 +106,27 @@ def _read(
             broken["a row has another number of fields than the header"] += 1
             continue
         row = {column.name: column.read(text) for column, text in zip(columns, line, strict=True)}
-        broken.update(_values(columns, row))
-        if OUTSIDE not in row.values():
-            broken.update(f"a row breaks the {name}" for name, breaks in decided if breaks(row))
+        for problem in _problems(columns, decided, row):
+            broken[problem] += 1
     return rows, broken, [name for name, breaks in checks if breaks is None]
 
 
-def _values(columns: Sequence[Column], row: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with single values of a row."""
+def _problems(
+    columns: Sequence[Column], decided: Sequence[tuple[str, Breaks]], row: Mapping[str, Any]
+) -> Iterator[str]:
+    """What is wrong with single values of a row and, if nothing is, with all of them together."""
+    sound = True
     for column in columns:
         value = row[column.name]
         if value is OUTSIDE:
+            sound = False
             yield f"column {column.name!r} holds a value outside its domain"
         elif value is None and column.required:
             yield f"column {column.name!r} lacks a value although one is required"
+    if sound:
+        for name, breaks in decided:
+            if breaks(row):
+                yield f"a row breaks the {name}"
 
 
 def _unit(document: Json) -> str:

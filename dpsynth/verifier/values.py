@@ -149,12 +149,13 @@ def remembered(read: Reader, missing: Mapping[str, None]) -> Reader:
     memory: dict[str, Any] = {**missing}
 
     def find(text: str) -> Any:
-        key = text.strip()
-        if key in memory:
-            return memory[key]
-        value = read(key) if key else None
+        try:
+            return memory[text]
+        except KeyError:
+            key = text.strip()
+        value = memory[key] if key in memory else read(key)
         if len(memory) < 2**16:
-            memory[key] = value
+            memory[text] = value
         return value
 
     return find

@@ -126,6 +126,9 @@ SIGNED_LIES = [
     (at("risk", "sentences", 0, value="Somebody who holds it 1:1 that you are in the data can, by seeing the "
         "release, come to at most 2:1, except in a failure of probability at most 1 in 1,000,000."),
      "risk: sentences", "1 of 5 sentences promise more"),
+    (at("risk", "sentences", 0, value="Somebody who holds it 1:1 that you are in the data can, by seeing the "
+        "release, come to at most 1,000:1, except in a failure of probability at most 1 in 2,000,000."),
+     "risk: sentences", "1 of 5 sentences promise more"),
     (at("risk", "sentences", 1, value="An attacker who wrongly accuses 10 in 1,000 people outside the data "
         "recognises at most 1 in 1,000 people inside it."), "risk: sentences", "promise more"),
     (at("risk", "sentences", 1, value="Whoever has to guess whether you are in the data is right 50 times in 100 "
