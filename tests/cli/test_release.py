@@ -10,8 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from dpsynth.verifier.canonical import canonical
-from dpsynth.verifier.envelope import PAYLOAD_TYPE, sign, unpack, verify, write
 from release.released import Released, released
 from typer.testing import CliRunner, Result
 
@@ -19,6 +17,8 @@ from dpsynth import Ledger, Schema
 from dpsynth.cli.app import app
 from dpsynth.errors import ConfigurationError, DpsynthError
 from dpsynth.release.keys import new_key, private_key
+from dpsynth.verifier.canonical import canonical
+from dpsynth.verifier.envelope import PAYLOAD_TYPE, sign, unpack, verify, write
 
 
 def ran(*arguments: object, text: str | None = None) -> Result:
