@@ -188,18 +188,19 @@ class State:
         self.runs[entry.digest] = run
 
     def _elsewhere(self, entry: Entry, content: Content) -> None:
-        run = self._run(entry, content, content["source"], "", content["reason"], status="elsewhere")
+        run = self._run(entry, content, content["source"], "", content["reason"])
+        run.status = "elsewhere"
         levels = run.account.levels(run.time)
         for level in levels:
             level.needs(run)
         for level in levels:
             level.count(run)
 
-    def _run(self, entry: Entry, content: Content, *words: str, status: str = "reserved") -> Run:
+    def _run(self, entry: Entry, content: Content, method: str, plan: str, label: str) -> Run:
         account, spend = self.people(content["account"]), _whole(content["spend"])
         if not {"epsilon", "delta"} <= spend.keys() <= SCALES.keys():
             raise LedgerError("a spend has epsilon, delta and perhaps rho.")
-        return Run(entry.seq, content["time"], account, spend, *words, status=status)
+        return Run(entry.seq, content["time"], account, spend, method, plan, label)
 
     def _draw(self, _: Entry, content: Content) -> None:
         self.open_run(content["reservation"]).draws += 1

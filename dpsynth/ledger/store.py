@@ -163,7 +163,7 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def account(  # noqa: PLR0913 - one keyword for each level
+    def account(
         self,
         dataset: str,
         unit: str,
