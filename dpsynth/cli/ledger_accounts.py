@@ -12,7 +12,7 @@ from rich.box import MINIMAL
 from rich.table import Table
 from rich.text import Text
 
-from dpsynth.cli.console import console
+from dpsynth.cli.console import console, named
 from dpsynth.errors import LedgerError
 from dpsynth.ledger import Account, AccountStatement, Amount, Cap, Ledger
 from dpsynth.ledger.amounts import describe
@@ -145,10 +145,7 @@ def chosen(
 
 
 def _headline(owner: Account | AccountStatement) -> str:
-    part = "" if owner.partition is None else f", part {owner.partition}"
-    period = "" if owner.period is None else f", period {owner.period}"
-    scope = f"{owner.dataset}{part}{period}"
-    return f"{scope} ({owner.unit}; rule {owner.rule}), cap: {_limits(owner.cap)}"
+    return f"{named(owner)} ({owner.unit}; rule {owner.rule}), cap: {_limits(owner.cap)}"
 
 
 def _lifetime(statement: AccountStatement) -> str:

@@ -36,6 +36,7 @@ class Guarantee:
         engine: The accountant whose bound this is.
         unit: Unit of privacy and neighbouring relation.
         dataset: Name of the ledger account that paid.
+        partition: The part of its people that the run read; None for all.
         method: Generator.
         events: Everything that touched the data, in order.
         labels: What each event was for.
@@ -58,6 +59,7 @@ class Guarantee:
     ledger: LedgerPosition
     plan_digest: str
     taints: tuple[str, ...] = ()
+    partition: str | None = None
     version: str = __version__
 
     @property
@@ -101,6 +103,7 @@ class Guarantee:
             "engine": self.engine,
             "unit": asdict(self.unit),
             "dataset": self.dataset,
+            "partition": self.partition,
             "method": self.method,
             "events": [event.to_json() for event in self.events],
             "labels": list(self.labels),
