@@ -138,8 +138,10 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # Python cannot read the message where SQLite quotes damaged bytes in it.
+            damaged = sqlite3.SQLITE_CORRUPT if isinstance(error, UnicodeDecodeError) else 0
+            code = getattr(error, "sqlite_errorcode", damaged) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise LedgerLockedError(
                     f"Another process holds the ledger {self._name} (waited {self._timeout:g} s). "

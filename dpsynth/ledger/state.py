@@ -53,11 +53,9 @@ class State:
             LedgerCorruptError: It does not follow from the entries before it.
         """
         place = f"Entry {self.head.seq + 1} of the ledger is not what was written:"
-        if entry != link(self.head, entry.body):
-            raise LedgerCorruptError(
-                f"{place} its number, digest or link to the entry before it does not match."
-            )
         try:
+            if entry != link(self.head, entry.body):
+                raise LedgerError("its number, digest or link to the entry before it does not match.")
             self.apply(entry)
         except (DpsynthError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise LedgerCorruptError(f"{place} {error}") from error
