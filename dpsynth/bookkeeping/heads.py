@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dpsynth.errors import LedgerError
 from dpsynth.ledger import Entry, Head, Ledger
 from dpsynth.ledger.chain import canonical
-from dpsynth.ledger.statement import missing
+from dpsynth.ledger.verification import missing
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

@@ -15,7 +15,7 @@ from typing import Any
 from dpsynth.errors import LedgerCorruptError, LedgerError
 from dpsynth.ledger import Entry, Ledger, Verification
 from dpsynth.ledger.chain import canonical
-from dpsynth.ledger.state import State
+from dpsynth.ledger.verification import verified
 
 __all__ = ["Export", "read_lines", "verify_lines", "write_lines"]
 
@@ -81,18 +81,13 @@ def read_lines(path: str | Path) -> Export:
 
 def verify_lines(export: Export) -> Verification:
     """Recompute an export from its first entry, as `Ledger.verify` does: chain, caps and runs."""
-    state = State()
-    try:
-        for entry in export.entries:
-            state.accept(entry)
-    except LedgerCorruptError as error:
-        sound = state.head.seq + 1
-        return Verification(ok=False, entries=sound, first_bad_seq=sound, reason=str(error))
-    sound = len(export.entries)
-    if (state.identity, state.head.digest) != (export.ledger, export.digest):
+    found = verified(export.entries)
+    if not found.ok:
+        return found
+    if (export.entries[0].content["ledger"], export.entries[-1].digest) != (export.ledger, export.digest):
         reason = "The first line of the export names another ledger or another last entry."
-        return Verification(ok=False, entries=sound, first_bad_seq=sound, reason=reason)
-    return Verification(ok=True, entries=sound)
+        return Verification(ok=False, entries=found.entries, first_bad_seq=found.entries, reason=reason)
+    return found
 
 
 def _parsed(line: bytes, number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a ledger tells people: statements of account and the result of a verification."""
+"""What a ledger tells people: statements of account."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from dpsynth.ledger.accounts import AccountState, Sums
 from dpsynth.ledger.amounts import LIMITS, Amount, Cap, Units, numbers
-from dpsynth.ledger.chain import Head
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,37 +70,6 @@ class AccountStatement:
     lifetime: Amount
     runs: tuple[StatementLine, ...]
     caps: tuple[CapChange, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verification:
-    """The result of recomputing a ledger from its first entry.
-
-    Attributes:
-        ok: Nothing is wrong.
-        entries: How many entries are sound, counted from the first.
-        first_bad_seq: The number of the first entry that is wrong or missing (0 if the tables themselves
-            are wrong); None if `ok`.
-        reason: What is wrong; empty if `ok`.
-    """
-
-    ok: bool
-    entries: int
-    first_bad_seq: int | None = None
-    reason: str = ""
-
-
-def missing(seen: Head, last: Head) -> str:
-    """Why a head that was seen earlier is not in the chain that ends with `last`."""
-    if seen.seq > last.seq:
-        return (
-            f"The ledger does not contain the head that was seen earlier: it ends with entry {last.seq} and "
-            f"was seen at entry {seen.seq}. It was rolled back to an older copy, or cut off."
-        )
-    return (
-        f"The ledger does not contain the head that was seen earlier: its entry {seen.seq} is another one. "
-        "It was replaced, or is a copy of a ledger that was continued elsewhere (a fork)."
-    )
 
 
 def cap_of(units: Units | None) -> Cap | None:

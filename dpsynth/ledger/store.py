@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, LedgerCorruptError, LedgerError
@@ -23,52 +22,9 @@ from dpsynth.ledger.amounts import LIMITS, Cap, Spend, Units
 from dpsynth.ledger.chain import BEFORE_FIRST, Entry, Head, link
 from dpsynth.ledger.database import FIRST, Database, body
 from dpsynth.ledger.state import State
-from dpsynth.ledger.statement import (
-    AccountStatement,
-    Verification,
-    account_statement,
-    cap_of,
-    missing,
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
-    """A dataset under one unit of privacy. Whoever holds the data gives it one name and keeps to it.
-
-    `partition` names a part of its people, and `period` a year, quarter or month; None stands for all.
-    """
-
-    id: str
-    dataset: str
-    unit: str
-    rule: str
-    cap: Cap | None
-    partition: str | None = None
-    period: str | None = None
-
-
-Receipt = Head
-Event: TypeAlias = "Mapping[str, Any]"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reservation(Head):
-    """The full price of one run, set aside. Its digest names it in this ledger."""
-
-    @property
-    def id(self) -> str:
-        """What draws, commit and release refer to."""
-        return self.digest
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """A reservation as it stands: what was drawn under it so far, and whether its run is complete."""
-
-    reservation: Reservation
-    events: tuple[Event, ...] = ()
-    committed: bool = False
+from dpsynth.ledger.statement import AccountStatement, account_statement
+from dpsynth.ledger.values import Account, Event, Receipt, Reservation, Scope, Standing, public, text
+from dpsynth.ledger.verification import Verification, verified
 
 
 class Ledger:
@@ -188,7 +144,7 @@ class Ledger:
         Raises:
             LedgerError: The account exists with another cap or rule, or the part is not declared.
         """
-        scope = (_text("dataset", dataset), _text("unit", unit), partition, period)
+        scope = (text("dataset", dataset), text("unit", unit), partition, period)
         given = rule or (cap.rule if cap else None)
         if given is not None:
             _validate.one_of("rule", given, LIMITS)
@@ -208,7 +164,7 @@ class Ledger:
                 raise LedgerError(
                     f"The account {account} has another cap. Leave cap out, or change it with set_cap."
                 )
-            return _public(account)
+            return public(account)
 
     def divide(self, account: Account, *, by: str, parts: Iterable[str]) -> None:
         """Declare parts of the people of a dataset, of whom nobody is in two.
@@ -226,7 +182,7 @@ class Ledger:
         Raises:
             LedgerError: A part belongs to another division, or the account is no whole dataset.
         """
-        rule, names = _text("by", by), [_text("part", part) for part in parts]
+        rule, names = text("by", by), [text("part", part) for part in parts]
         with self._writing() as state:
             known = state.account(account.id).divisions.get(rule, ())
             new = [name for name in names if name not in known]
@@ -248,16 +204,16 @@ class Ledger:
         Raises:
             LedgerError: The account adds rho and the spend states none.
         """
-        words = {"source": _text("source", source), "reason": _text("reason", reason)}
+        words = {"source": text("source", source), "reason": text("reason", reason)}
         with self._writing() as state:
             return self._append(state, "elsewhere", account=account.id, spend=spend.units(), **words)
 
     def set_cap(self, account: Account, cap: Cap, *, reason: str) -> Account:
         """Change what the account may spend from now on; the change and its reason stay on record."""
-        limits, why = cap.units(), _text("reason", reason)
+        limits, why = cap.units(), text("reason", reason)
         with self._writing() as state:
             self._append(state, "cap", account=account.id, cap=limits, reason=why)
-            return _public(state.account(account.id))
+            return public(state.account(account.id))
 
     def reserve(
         self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str = ""
@@ -287,7 +243,7 @@ class Ledger:
             BudgetExceededError: The account has no room. Nothing was recorded.
             LedgerError: The run of this label was released, or has another account, price, method or plan.
         """
-        words = {"method": method, "plan_digest": plan_digest, "label": _text("label", label)}
+        words = {"method": method, "plan_digest": plan_digest, "label": text("label", label)}
         with self._writing() as state:
             identity = next((name for name, run in state.runs.items() if run.label == label), None)
             if identity is None:
@@ -365,24 +321,8 @@ class Ledger:
         Args:
             contains: A head seen earlier, for example in a certificate, that must still be there.
         """
-        state, wanted = State(), contains
         with self._using() as database:
-            try:
-                database.check()
-                for entry in database.entries(FIRST):
-                    state.accept(entry)
-                    if wanted is not None and (entry.seq, entry.digest) == (wanted.seq, wanted.digest):
-                        wanted = None
-                if state.head == BEFORE_FIRST:
-                    raise LedgerCorruptError("The ledger has no first entry.")
-            except LedgerCorruptError as error:
-                sound = state.head.seq + 1
-                return Verification(ok=False, entries=sound, first_bad_seq=sound, reason=str(error))
-        sound = state.head.seq + 1
-        if wanted is not None:
-            reason = missing(wanted, state.head)
-            return Verification(ok=False, entries=sound, first_bad_seq=wanted.seq, reason=reason)
-        return Verification(ok=True, entries=sound)
+            return verified(database.audited(), contains)
 
     @contextmanager
     def _using(self) -> Iterator[Database]:
@@ -409,31 +349,19 @@ class Ledger:
     def _reserve(
         self, state: State, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str
     ) -> Reservation:
-        named = {"method": _text("method", method), "plan": _text("plan_digest", plan_digest), "label": label}
+        named = {"method": text("method", method), "plan": text("plan_digest", plan_digest), "label": label}
         head = self._append(state, "reserve", account=account.id, spend=spend.units(), **named)
         return Reservation(seq=head.seq, digest=head.digest)
 
-    def _open(
-        self,
-        state: State,
-        scope: tuple[str, str, str | None, str | None],
-        rule: str | None,
-        limits: Units | None,
-    ) -> AccountState:
+    def _open(self, state: State, scope: Scope, rule: str | None, limits: Units | None) -> AccountState:
         """Open an account, and the ones above it that are missing, without a cap."""
         dataset, unit, partition, period = scope
-        above: tuple[str, str, str | None, str | None] | None = None
-        if period is not None:
-            kind, own = "period", {"period": _text("period", period)}
-            above = (dataset, unit, partition, None)
-        elif partition is not None:
-            kind, own = "part", {"part": _text("partition", partition)}
-            above = (dataset, unit, None, None)
-        else:
-            kind, own = "account", {"dataset": dataset, "unit": unit}
-        if above is not None:
+        kind, own = "account", {"dataset": dataset, "unit": unit}
+        if partition is not None or period is not None:
+            above = (dataset, unit, None if period is None else partition, None)
             parent = state.find(*above) or self._open(state, above, rule, None)
-            rule, own = rule or parent.rule, own | {"account": parent.id}
+            kind, name = ("part", partition) if period is None else ("period", period)
+            rule, own = rule or parent.rule, {"account": parent.id, kind: text(kind, name)}
         opened = self._append(state, kind, rule=rule or "basic", cap=limits, **own)
         return state.account(opened.digest)
 
@@ -459,22 +387,3 @@ class Ledger:
         for entry in fresh:
             state.accept(entry)
         return state
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value or value != value.strip():
-        raise ConfigurationError(f"Expected {name} to be a text without spaces around it, got {value!r}.")
-    return value
-
-
-def _public(account: AccountState) -> Account:
-    cap = cap_of(account.cap)
-    return Account(
-        id=account.id,
-        dataset=account.dataset,
-        unit=account.unit,
-        rule=account.rule,
-        cap=cap,
-        partition=account.partition,
-        period=account.period,
-    )

@@ -109,6 +109,14 @@ def test_moved_lines_and_changed_values_are_never_accepted(
     assert outcome(b"\n".join(lines) + b"\n", tmp_path / "edited.jsonl") is None
 
 
+def test_lines_that_are_no_entries_are_refused(path: Path, tmp_path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    for wrong in (b"7\n", b"{}\n", lines[0], b'{"a": 1}\n', lines[1].replace(b'"seq":0', b'"seq":true')):
+        assert outcome(b"".join([lines[0], wrong, *lines[2:]]), tmp_path / "edited.jsonl") is None
+    for wrong in (b"".join(lines[:-1]), b"".join(lines[1:]), lines[0], lines[0].replace(b"/1", b"/2")):
+        assert outcome(wrong, tmp_path / "edited.jsonl") is None
+
+
 @given(text=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(text: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert outcome(text, tmp_path_factory.getbasetemp() / "any.jsonl") is None
