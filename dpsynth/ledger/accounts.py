@@ -126,8 +126,9 @@ class AccountState:
             )
         if self.cap is None:
             return
-        spent, after = self.spent, self.total(self.added(self.sums, run))
+        after = self.total(self.added(self.sums, run))
         if any(after[name] > most for name, most in self.cap.items()):
+            spent = self.spent
             over = any(spent[name] > most for name, most in self.cap.items())
             raise BudgetExceededError(
                 f"The account {self} has no room for this run: "
@@ -153,6 +154,7 @@ def calendar(time: str) -> tuple[str, str, str]:
 def _most(sums: Mapping[str, Units], divisions: Iterable[Sequence[str]]) -> Units:
     total = dict(sums.get(WHOLE, dict.fromkeys(SCALES, 0)))
     for parts in divisions:
+        spent = [sums[part] for part in parts if part in sums]
         for name in total:
-            total[name] += max((sums[part][name] for part in parts if part in sums), default=0)
+            total[name] += max([units[name] for units in spent], default=0)
     return total

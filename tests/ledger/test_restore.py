@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import LedgerCorruptError, LedgerError
-from dpsynth.ledger import Cap, Ledger, Spend
+from dpsynth.ledger import Cap, Head, Ledger, Spend
+from dpsynth.ledger.chain import BEFORE_FIRST, link
 
 
 def filled(path: Path) -> Ledger:
@@ -52,3 +53,33 @@ def test_what_is_no_chain_is_not_written(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(LedgerError, match="cannot be used"):
             Ledger.restore(place, entries)
     assert not place.exists()
+
+
+BEFORE_PARTS = (
+    '{"format":"dpsynth-ledger/1","kind":"genesis","ledger":"00000000000000000000000000000000",'
+    '"time":"2026-02-03T00:00:00+00:00"}',
+    '{"cap":{"delta":1000000000000,"epsilon":2000000000},"dataset":"people","kind":"account","rule":"basic",'
+    '"time":"2026-02-03T00:00:00+00:00","unit":"one row"}',
+    '{"account":"eba9b1f63e68304e603f9a15121db738799c136b144af75830355deb5350c2ba","kind":"reserve","label":"",'
+    '"method":"mst","plan":"abc","spend":{"delta":0,"epsilon":500000000},"time":"2026-02-03T00:00:00+00:00"}',
+    '{"event":{"mu":0.25,"type":"gaussian/1"},"kind":"draw",'
+    '"reservation":"ac41ec407d3d333992b7fb8f802ba4bfc3f99034da42bb5c4158302a5d1b29c9",'
+    '"time":"2026-02-03T00:00:00+00:00"}',
+    '{"kind":"commit","reservation":"ac41ec407d3d333992b7fb8f802ba4bfc3f99034da42bb5c4158302a5d1b29c9",'
+    '"time":"2026-02-03T00:00:00+00:00"}',
+)
+
+
+def test_a_ledger_from_before_parts_and_periods_is_read_and_goes_on(tmp_path: Path) -> None:
+    entries, head = [], BEFORE_FIRST
+    for body in BEFORE_PARTS:
+        entries.append(link(head, body))
+        head = Head(seq=entries[-1].seq, digest=entries[-1].digest)
+    assert head.digest == "301fe83d5704e6f2d6e2084d746393ff1690cb5bc3520a7ad3047f3dbfc50eaf"
+    with Ledger.restore(tmp_path / "l.db", entries) as ledger:
+        assert ledger.verify(contains=head).ok
+        account = ledger.account("people", "one row", period="2026")
+        (whole, year) = ledger.statement("people")
+        assert whole.spent == year.spent
+        assert account.partition is None
+        ledger.divide(ledger.account("people", "one row"), by="hospital", parts=["north"])
