@@ -92,6 +92,6 @@ docs: $(VENV)/.stamp-group-docs
 	@echo "Open docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist docs/_build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(DEMO) $(DEMO).* build dist docs/_build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis .import_linter_cache
 	find dpsynth tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

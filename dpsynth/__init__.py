@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from dpsynth.generators.rules import Rules
     from dpsynth.ledger import Cap, Ledger
     from dpsynth.privacy import Budget, Unit, price
-    from dpsynth.release import synthesize
+    from dpsynth.release import publish, synthesize, verify
     from dpsynth.schema import (
         Boolean,
         Categorical,
         Datetime,
         Formula,
         FunctionalDependency,
+        GroupTotal,
         Identifier,
         Implication,
         ImpossibleCombinations,
@@ -55,6 +56,7 @@ __all__ = [
     "FittedModel",
     "Formula",
     "FunctionalDependency",
+    "GroupTotal",
     "Guarantee",
     "Identifier",
     "Implication",
@@ -78,7 +80,9 @@ __all__ = [
     "evaluate",
     "load",
     "price",
+    "publish",
     "synthesize",
+    "verify",
 ]
 
 _HOMES = {
@@ -87,13 +91,14 @@ _HOMES = {
     "dpsynth.generators.rules": ("Rules",),
     "dpsynth.ledger": ("Cap", "Ledger"),
     "dpsynth.privacy": ("Budget", "Unit", "price"),
-    "dpsynth.release": ("synthesize",),
+    "dpsynth.release": ("publish", "synthesize", "verify"),
     "dpsynth.schema": (
         "Boolean",
         "Categorical",
         "Datetime",
         "Formula",
         "FunctionalDependency",
+        "GroupTotal",
         "Identifier",
         "Implication",
         "ImpossibleCombinations",

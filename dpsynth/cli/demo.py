@@ -38,12 +38,49 @@ def demo(
         dataset="adult",
         cap=(3.0, 1e-8),
     )
-    console.print(f"Read the account like a bank statement: dpsynth ledger show {ledger}")
+    console.print(f"Read the account like a bank statement: dpsynth ledger show {ledger}\n")
+    _certify(out, ledger)
+
+
+def _certify(out: Path, ledger: Path) -> None:
+    """Release rows of the model with a certificate, then check it as a stranger would."""
+    from dpsynth.release import publish, verify
+    from dpsynth.release.keys import new_key, public_path
+
+    certified, key = _certified(out), _key(out)
+    new_key(key, passphrase=None)
+    console.print(
+        f"Signing key: {key} (without a passphrase, as this is a demo), {public_path(key)} for others."
+    )
+    publish(out, rows="estimate", key=key, out=certified, csv=True, title="Adult, synthetic")
+    trust = public_path(key)
+    console.print(f"Certified release: {certified}. What a stranger sees who checks it with your ledger:\n")
+    found = verify(certified, trust=(trust,), ledger=ledger)
+    console.print(found.to_text(), markup=False, highlight=False)
+    console.print(
+        f"\nBreak it (edit a cell of {certified / 'data.csv'}, say) and check again:\n"
+        f"  dpsynth verify {certified} --trust {trust} --ledger {ledger}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _certified(out: Path) -> Path:
+    return out.with_name(f"{out.name}.certified")
+
+
+def _key(out: Path) -> Path:
+    return out.with_name(f"{out.name}.key")
 
 
 def _start_afresh(out: Path, ledger: Path) -> None:
     """Remove an earlier demo. Only here: the rows are public, so its ledger protects nobody."""
-    if (out / "guarantee.json").is_file():
-        shutil.rmtree(out)
-    for path in (ledger, ledger.with_name(ledger.name + "-wal"), ledger.with_name(ledger.name + "-shm")):
+    for folder, sign in ((out, "guarantee.json"), (_certified(out), "certificate.dsse.json")):
+        if (folder / sign).is_file():
+            shutil.rmtree(folder)
+    beside = [ledger.with_name(ledger.name + end) for end in ("", "-wal", "-shm")]
+    for path in (*beside, _key(out), _key(out).with_name(_key(out).name + ".pub")):
         path.unlink(missing_ok=True)

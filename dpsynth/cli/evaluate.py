@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,9 @@ from dpsynth.errors import ConfigurationError, DpsynthError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dpsynth.evaluation.results import Result
+    from dpsynth.privacy.budget import Budget
+    from dpsynth.schema.schema import Schema
     from dpsynth.session import Guarantee, Transcript
 
 __all__ = ["evaluate", "report"]
@@ -52,9 +56,8 @@ def evaluate(
 ) -> None:
     """Compare a synthetic table with real rows. The result is confidential, except scores that are bought."""
     from dpsynth.evaluation import evaluate as compare_tables
-    from dpsynth.evaluation.published import published_scores
+    from dpsynth.evaluation.accuracy import countable
     from dpsynth.evaluation.report.findings import findings
-    from dpsynth.ledger import Ledger
     from dpsynth.privacy.budget import Budget
     from dpsynth.schema.schema import Schema
 
@@ -67,6 +70,16 @@ def evaluate(
             "Scores of a table without a guarantee cannot be published: it may follow the real rows itself. "
             "Name the folder of a release instead of the table."
         )
+    purchase = None
+    if publish_epsilon and ledger is not None:
+        purchase = _Purchase(
+            schema=known,
+            budget=Budget(epsilon=publish_epsilon, delta=publish_delta),
+            ledger=ledger,
+            dataset=dataset or real.name.split(".")[0],
+            target=target if target and holdout and countable(known, target) else None,
+        )
+        purchase.check()  # a wrong ledger costs no minutes
     out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is told before anything is spent
     found = compare_tables(
         _frame(real),
@@ -81,18 +94,8 @@ def evaluate(
         quick=quick,
         seed=seed,
     )
-    if publish_epsilon and ledger is not None:
-        with Ledger.open(ledger, create=False) as opened:  # that of the release: a new one would not know it
-            bought = published_scores(
-                real,
-                _frame(table),
-                known,
-                budget=Budget(epsilon=publish_epsilon, delta=publish_delta),
-                ledger=opened,
-                dataset=dataset or real.name.split(".")[0],
-                protected=_names(protected),
-            )
-        found = found.with_results(bought)
+    if purchase is not None:
+        found = found.with_results(purchase.scores(real, table, holdout, protected=_names(protected)))
     page = found.save(out)
     if publish_epsilon:
         scores = out / _PUBLISHED
@@ -124,6 +127,47 @@ def report(
         html = curator_report(read[0]) if len(read) == 1 else compare(read)
     write_atomically(out, lambda file: file.write(html.encode()), mode=mode)
     console.print(f"Wrote {out}.", markup=False, highlight=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Purchase:
+    """Scores that are bought from the ledger of the release: a new one would not know what was spent."""
+
+    schema: Schema
+    budget: Budget
+    ledger: Path
+    dataset: str
+    target: str | None
+
+    def check(self) -> None:
+        """Refuse what cannot be bought."""
+        from dpsynth.evaluation.published import require_room
+        from dpsynth.ledger import Ledger
+
+        with Ledger.open(self.ledger, create=False) as opened:
+            require_room(
+                self.schema, budget=self.budget, ledger=opened, dataset=self.dataset, target=self.target
+            )
+
+    def scores(
+        self, real: Path, table: Path, holdout: Path | None, *, protected: tuple[str, ...]
+    ) -> tuple[Result, ...]:
+        """Buy them."""
+        from dpsynth.evaluation.published import published_scores
+        from dpsynth.ledger import Ledger
+
+        with Ledger.open(self.ledger, create=False) as opened:
+            return published_scores(
+                real,
+                _frame(table),
+                self.schema,
+                budget=self.budget,
+                ledger=opened,
+                dataset=self.dataset,
+                protected=protected,
+                target=self.target,
+                holdout=holdout,
+            )
 
 
 def _opened(path: Path) -> tuple[Path, Guarantee | None, Transcript | None]:

@@ -68,7 +68,7 @@ def attribute_inference(
     known = limits or Limits()
     for name in sensitive:
         tables.place(name)
-    samples = Samples.of(tables, most_synthetic=QUICK_ROWS if quick else None)
+    samples = Samples.of(tables, most=QUICK_ROWS if quick else None)
     return tuple(_result(tables, samples, name, known, quick=quick) for name in sensitive)
 
 

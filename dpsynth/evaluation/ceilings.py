@@ -37,7 +37,6 @@ _REMEDY = (
 _OF_WHAT = {
     "mu": "exact for this mechanism",
     "profile": "an upper bound from the whole curve of the mechanism",
-    "pairs": "an upper bound from epsilon and delta alone",
 }
 
 
@@ -135,10 +134,9 @@ def area_of_pairs(pairs: Sequence[tuple[float, float]]) -> float:
 
 def _area(guarantee: Guarantee, basis: str) -> float:
     own = (guarantee.epsilon, guarantee.delta)
-    if basis == "pairs":
-        return area_of_pairs([own])
-    mu = price(guarantee.events, delta=guarantee.delta).mu
+    events, adaptive = guarantee.committed.events, guarantee.adaptive
+    mu = price(events, delta=guarantee.delta, adaptive=adaptive).mu
     if basis == "mu" and mu is not None:
         return area_of_mu(mu)
-    profile = Profile(guarantee.events)
+    profile = Profile(events, adaptive=adaptive)
     return area_of_pairs([own, *((level, profile.delta(level)) for level in _LEVELS)])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from dpsynth.evaluation.anchors import Anchors, Label, Score
 from dpsynth.evaluation.associations import chi_squared, counted
@@ -23,6 +23,9 @@ __all__ = ["dependence", "excess", "lost", "spurious"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _LEVEL = 0.99
+
+Both = tuple[dict[Label, float], dict[Label, float]]
+Excesses = Callable[[Tables], Both]
 
 
 def excess(counts: Floats) -> float:
@@ -38,25 +41,25 @@ def excess(counts: Floats) -> float:
     mean, variance = _permutation_moments(counts)
     if variance <= 0:
         return 0.0
-    limit = float(gamma.ppf(_LEVEL, mean**2 / variance, scale=variance / mean))
+    limit = float(gammaincinv(mean**2 / variance, _LEVEL)) * variance / mean
     return chi_squared(counts) / limit
 
 
-def spurious(tables: Tables, *, most: int | None = None) -> Score:
+def spurious(tables: Tables, *, most: int | None = None, known: Excesses | None = None) -> Score:
     """Of the pairs that are independent in the real rows, the share that are associated in synthetic ones.
 
     Independent is: chi-squared of the cells stays below what 99 % of independent columns of this size and
     these counts give. Tables are cut to the same number of rows, so that both tests see equally much. About
     one in a hundred is chance. Noise invents associations, and distances that skip the pairs which are weak
-    in the real rows (as SDMetrics does) never see it.
+    in the real rows (as SDMetrics does) never see it. `known` has what was found before.
     """
-    real, synthetic = _excesses(tables, most)
+    real, synthetic = known(tables) if known else _excesses(tables, most)
     return _rate({label: ours > 1 for label, ours in synthetic.items() if real[label] <= 1}, synthetic)
 
 
-def lost(tables: Tables, *, most: int | None = None) -> Score:
+def lost(tables: Tables, *, most: int | None = None, known: Excesses | None = None) -> Score:
     """Of the pairs that are associated in the real rows, the share that are independent in synthetic ones."""
-    real, synthetic = _excesses(tables, most)
+    real, synthetic = known(tables) if known else _excesses(tables, most)
     return _rate({label: synthetic[label] <= 1 for label, theirs in real.items() if theirs > 1}, real)
 
 
@@ -65,8 +68,9 @@ def dependence(anchors: Anchors, *, quick: bool = False) -> tuple[Result, Result
     most = 300 if quick else None
     # Repeated rows look like an association, so the ceiling is two halves of the real rows.
     anchors = replace(anchors, ceiling=halves(anchors.tables))
+    known = cache(partial(_excesses, most=most))  # both results read them
     invented = anchors.result(
-        partial(spurious, most=most),
+        partial(spurious, known=known),
         name="spurious_rate",
         family="fidelity",
         title="Spurious associations",
@@ -75,7 +79,7 @@ def dependence(anchors: Anchors, *, quick: bool = False) -> tuple[Result, Result
         "99 % limit.",
     )
     gone = anchors.result(
-        partial(lost, most=most),
+        partial(lost, known=known),
         name="lost_rate",
         family="fidelity",
         title="Lost associations",
@@ -101,7 +105,7 @@ def _rate(flags: Mapping[Label, bool], strength: Mapping[Label, float]) -> Score
     return Score(value=value, parts={label: strength[label] for label, flag in flags.items() if flag})
 
 
-def _excesses(tables: Tables, most: int | None) -> tuple[dict[Label, float], dict[Label, float]]:
+def _excesses(tables: Tables, most: int | None) -> Both:
     size = min(len(tables.real), len(tables.synthetic))
     chosen = groups(len(tables.columns), 2, most=most)
     found: list[dict[Label, float]] = []

@@ -30,6 +30,7 @@ Array = np.ndarray[Any, Any]
 _CLASSIFIERS: dict[Classifier, str] = {"trees": "boosted trees", "linear": "logistic regression"}
 
 _MOST_ROWS, _QUICK_ROWS = 10_000, 1_500
+_ROUNDS, _QUICK_ROUNDS = 100, 30  # of boosting
 _MOST_PROPENSITY_ROWS = 5_000
 _MOST_PRODUCTS = 200
 _MOST_CELLS = 500
@@ -38,7 +39,9 @@ _FEWEST = 10  # rows of each table
 _ROWS_PER_PARAMETER = 5  # the expectation is that of many rows
 
 
-def auc(tables: Tables, *, classifier: Classifier, most_rows: int = _MOST_ROWS) -> Score:
+def auc(
+    tables: Tables, *, classifier: Classifier, most_rows: int = _MOST_ROWS, rounds: int = _ROUNDS
+) -> Score:
     """The classifier two-sample test (Lopez-Paz and Oquab 2017): area under the ROC curve on rows not seen.
 
     As many real as synthetic rows; two folds, each scored by a classifier that was trained on the other, so
@@ -59,7 +62,7 @@ def auc(tables: Tables, *, classifier: Classifier, most_rows: int = _MOST_ROWS) 
     features = codes if classifier == "trees" else design(tables, codes)
     scores = np.zeros(len(labels))
     for fold in (0, 1):
-        scores[folds == fold] = _scores(classifier, features, labels, folds != fold)
+        scores[folds == fold] = _scores(classifier, features, labels, folds != fold, rounds)
     values = [_area(scores[folds == fold], labels[folds == fold]) for fold in (0, 1)]
     value = float(np.mean(values))
     margin = 1.96 * _hanley_mcneil(value, len(labels) // 2)
@@ -121,7 +124,7 @@ def detection(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
     apart = replace(anchors, ceiling=halves(anchors.tables))
     areas = [
         apart.result(
-            partial(auc, classifier=classifier, most_rows=rows),
+            partial(auc, classifier=classifier, most_rows=rows, rounds=_QUICK_ROUNDS if quick else _ROUNDS),
             name=f"detection_{classifier}",
             family="fidelity",
             title=f"Detection by {words}",
@@ -155,11 +158,11 @@ def _balanced(tables: Tables, most: int, purpose: str) -> tuple[CodeArray, Array
     return np.concatenate(drawn), np.repeat([False, True], size)
 
 
-def _scores(classifier: Classifier, features: Any, labels: Array, training: Array) -> Array:
+def _scores(classifier: Classifier, features: Any, labels: Array, training: Array, rounds: int) -> Array:
     """Of the rows that are not for training, how synthetic they look."""
     if classifier == "trees":
         model = require("sklearn.ensemble", extra="eval").HistGradientBoostingClassifier(
-            random_state=0, early_stopping=False
+            max_iter=rounds, random_state=0, early_stopping=False
         )
     else:
         model = require("sklearn.linear_model", extra="eval").LogisticRegression(max_iter=300)

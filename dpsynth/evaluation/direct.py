@@ -42,7 +42,7 @@ def direct(
     """
     _validate.positive("epsilon", epsilon)
     classes = 0 if target.classes is None else len(target.classes)
-    runs = 1 if classes > 5 else 3 if quick or classes > 2 else 5  # each class is a model of its own
+    runs = 1 if quick or classes > 5 else 3 if classes > 2 else 5  # each class is a model of its own
     return tuple(
         _result(tables, target, split, name, train, epsilon, runs)
         for name, train in (("logistic", _logistic), ("naive_bayes", _naive_bayes))

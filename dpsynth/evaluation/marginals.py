@@ -78,10 +78,12 @@ def total_variation(tables: Tables, *, ways: int, most: int | None = None) -> Sc
     return Score(value=float(found.mean()), parts=dict(zip(labels, found.tolist(), strict=True)))
 
 
-def equivalent_subsample(tables: Tables, several: Sequence[float], *, most: int | None = None) -> list[float]:
+def equivalent_subsample(
+    tables: Tables, several: Sequence[float], *, most: int | None = None, draws: int = _DRAWS
+) -> list[float]:
     """Of which share a random subsample of the real rows is as far from them as each distance of pairs says.
 
-    Three subsamples of each of some sizes give the curve; it is read between them. A subsample without
+    A few subsamples of each of some sizes give the curve; it is read between them. A subsample without
     replacement has a variance in proportion to (1 - x) / x, so the logarithm of the distance is nearly a
     line in the logarithm of x / (1 - x). What is nearer than a subsample of 99 % is 1; what is farther than
     the smallest subsample has the share of that one. The idea is SDNist's (Task et al. 2023).
@@ -92,9 +94,9 @@ def equivalent_subsample(tables: Tables, several: Sequence[float], *, most: int 
     if not shares or not chosen:
         return [math.nan for _ in several]
     rng = generator(tables, "subsamples")
-    drawn = [sample(real, round(share * len(real)), rng) for share in shares for _ in range(_DRAWS)]
-    exact = np.array([len(one) / len(real) for one in drawn[::_DRAWS]])
-    curve = distances(real, drawn, tables.sizes, chosen).mean(axis=1).reshape(-1, _DRAWS).mean(axis=1)
+    drawn = [sample(real, round(share * len(real)), rng) for share in shares for _ in range(draws)]
+    exact = np.array([len(one) / len(real) for one in drawn[::draws]])
+    curve = distances(real, drawn, tables.sizes, chosen).mean(axis=1).reshape(-1, draws).mean(axis=1)
     kept = (curve > 0) & (exact < 1)
     if not kept.any():
         return [1.0 if distance == 0 else math.nan for distance in several]
@@ -116,12 +118,12 @@ def marginals(anchors: Anchors, *, quick: bool = False) -> tuple[Result, ...]:
         )
         for ways in (1, 2, 3)
     ]
-    return (without_floor(found[0]), *found[1:], *_of_pairs(anchors, found[1], most))
+    return (without_floor(found[0]), *found[1:], *_of_pairs(anchors, found[1], most, 1 if quick else _DRAWS))
 
 
-def _of_pairs(anchors: Anchors, pairs: Result, most: int | None) -> tuple[Result, Result]:
+def _of_pairs(anchors: Anchors, pairs: Result, most: int | None, draws: int) -> tuple[Result, Result]:
     yardsticks = [math.nan if one is None else one for one in (pairs.value, pairs.ceiling, pairs.floor)]
-    shares = equivalent_subsample(anchors.tables, yardsticks, most=most)
+    shares = equivalent_subsample(anchors.tables, yardsticks, most=most, draws=draws)
     reading = f"Looks like a random {_percent(shares[0])} subsample of the real rows."
     score = replace(
         pairs,

@@ -24,6 +24,8 @@ __all__ = ["DIAGNOSTIC", "exact_matches", "numbered", "share_of_matches"]
 
 DIAGNOSTIC = "A diagnostic of copying, never a proof of privacy."
 
+_MOST_CELLS = 2**62
+
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -54,10 +56,17 @@ def share_of_matches(rows: Rows, among: Rows, columns: Sequence[int] | None = No
 def numbered(several: Sequence[np.ndarray[Any, Any]]) -> list[Numbers]:
     """The number of each row's combination: equal numbers mean equal rows. NaN equals NaN."""
     together = np.concatenate(several)
-    numbers = np.zeros(len(together), np.int64)
+    whole = np.issubdtype(together.dtype, np.integer)
+    numbers, cells = np.zeros(len(together), np.int64), 1
     for column in together.T:
-        codes = np.unique(column, return_inverse=True)[1]
-        numbers = np.unique(numbers * (codes.max() + 1) + codes, return_inverse=True)[1]
+        codes = column if whole else np.unique(column, return_inverse=True)[1]
+        size = int(codes.max(initial=0)) + 1
+        if cells > _MOST_CELLS // size:  # squeezed before it overflows
+            known, numbers = np.unique(numbers, return_inverse=True)
+            cells = len(known)
+        numbers = numbers * size + codes
+        cells *= size
+    numbers = np.unique(numbers, return_inverse=True)[1]
     return np.split(numbers, np.cumsum([len(rows) for rows in several])[:-1])
 
 

@@ -24,8 +24,8 @@ from dpsynth.evaluation.tables import Tables
 
 __all__ = ["QUICK_ROWS", "Nearness", "nearest_neighbours"]
 
-QUICK_ROWS = 10_000
-"""So many synthetic rows a quick evaluation looks at."""
+QUICK_ROWS = 5_000
+"""So many rows of each table a quick evaluation looks at for distances and learned attacks."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -58,9 +58,9 @@ class Nearness:
 
         Args:
             tables: Real and synthetic rows.
-            quick: Draw at most 10,000 synthetic rows.
+            quick: Draw at most 5,000 rows of each table.
         """
-        samples = Samples.of(tables, most_synthetic=QUICK_ROWS if quick else None)
+        samples = Samples.of(tables, most=QUICK_ROWS if quick else None)
         if samples is None:
             return None
         rows = (samples.members, samples.others, samples.synthetic)
@@ -97,7 +97,7 @@ def nearest_neighbours(
 
     Args:
         tables: Real and synthetic rows.
-        quick: Draw at most 10,000 synthetic rows.
+        quick: Draw at most 5,000 rows of each table.
         nearness: Distances that were measured before.
     """
     found = nearness or Nearness.of(tables, quick=quick)

@@ -38,7 +38,7 @@ def privacy(
         guarantee: Of the synthetic rows.
         transcript: Of their run, if it may be read; makes the strongest attack stronger.
         sensitive: Columns whose values somebody may want to find out.
-        quick: Draw at most 10,000 synthetic rows for distances and learning, and learn for a shorter time.
+        quick: Draw at most 5,000 rows of each table for distances and learning, and learn for a shorter time.
 
     Raises:
         DataError: A sensitive column is not among those compared.

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from dpsynth.errors import ConfigurationError
+from dpsynth.evaluation.accuracy import Classifier, PublishedAccuracy, check_target
 from dpsynth.evaluation.results import Disclosure, Part, Result
+from dpsynth.ledger import Spend
 from dpsynth.mechanisms import GaussianMechanism, Marginal, MarginalGap, NoisyScores, Total, on_grid
+from dpsynth.privacy.accountant import price
+from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import mu_of
+from dpsynth.privacy.events import GaussianEvent
 from dpsynth.schema.describe import code_labels
 from dpsynth.schema.encode import encode_column
 from dpsynth.session import Plan, PrivateTable, Session
@@ -28,12 +33,12 @@ if TYPE_CHECKING:
 
     from dpsynth.ledger import Ledger
     from dpsynth.mechanisms import Mechanism
-    from dpsynth.privacy.budget import Budget
     from dpsynth.schema.schema import Schema
     from dpsynth.session import Measurer, Source
 
-__all__ = ["PublishedScores", "published_scores"]
+__all__ = ["PublishedScores", "published_scores", "require_room"]
 
+_ACCURACY = 0.25  # of the whole budget, for the holdout
 _TOTAL, _GROUPS = 0.1, 0.3  # of mu squared; the rest is for the distances
 _MOST_PAIRS, _MOST_CELLS = 500, 2**16
 _NORMAL = 1.96
@@ -82,7 +87,7 @@ class PublishedScores:
         return tuple(found)
 
     def _share(self, budget: Budget, part: float) -> float:
-        return mu_of(budget) * math.sqrt(part) * (1 - 1e-9)
+        return _mu(budget) * math.sqrt(part)
 
     def _total(self, budget: Budget) -> GaussianMechanism:
         return GaussianMechanism(queries=(Total(),), mus=(self._share(budget, _TOTAL),))
@@ -127,7 +132,7 @@ class PublishedScores:
         )
 
 
-def published_scores(
+def published_scores(  # noqa: PLR0913 - who pays, for what, from which account
     source: Source,
     synthetic: pd.DataFrame,
     schema: Schema,
@@ -136,6 +141,8 @@ def published_scores(
     ledger: Ledger,
     dataset: str,
     protected: Sequence[str] = (),
+    target: str | None = None,
+    holdout: Source | None = None,
 ) -> tuple[Result, ...]:
     """Charge `budget` and release the scores.
 
@@ -147,35 +154,93 @@ def published_scores(
         schema: Complete, declared.
         budget: What the scores may cost, in addition to what the table has cost.
         ledger: Where it is recorded.
-        dataset: The account of the people in the table.
+        dataset: The account of the people in both tables.
         protected: Columns whose shares are told.
+        target: A column that a model from synthetic rows predicts; with `holdout`, its accuracy is told.
+        holdout: Private rows that the generator has not seen. A quarter of the budget is for them.
 
     Returns:
         Results of the class `DP`; confidential ones if the run was tainted.
 
     Raises:
-        ConfigurationError: The schema has fewer than two columns, or lacks a protected one.
-        BudgetExceededError: The account has no room. Nothing was drawn.
+        ConfigurationError: The schema has fewer than two columns, or lacks a protected one or the target.
+        BudgetExceededError: The account has no room for all of it. Nothing was drawn.
 
-    Privacy: see `PublishedScores`; the price is in the ledger before the first draw.
+    Privacy: see `PublishedScores` and `PublishedAccuracy`; prices are in the ledger before each first draw.
+        Both tables may be about the same people, so the two prices add up (basic composition); each is within
+        its part of the budget, which is fixed beforehand.
     """
+    accurate = target is not None and holdout is not None
+    require_room(schema, budget=budget, ledger=ledger, dataset=dataset, target=target if accurate else None)
     codes = {
         column.name: encode_column(column, synthetic[column.name], schema.missing_values)
         for column in schema.modelled
     }
     kept = np.all([one >= 0 for one in codes.values()], axis=0)  # rows that the schema would drop
     codes = {name: one[kept] for name, one in codes.items()}
-    session = Session.open(PrivateTable.load(source, schema), budget=budget, ledger=ledger, dataset=dataset)
-    found = session.run(PublishedScores(codes=codes, protected=tuple(protected)))
-    promise = session.guarantee()
+    runs: list[tuple[Source, Any]] = [(source, PublishedScores(codes=codes, protected=tuple(protected)))]
+    if target is not None and holdout is not None:
+        runs.append((holdout, PublishedAccuracy(classifier=Classifier.of(codes, schema, target))))
+    sessions = [
+        Session.open(PrivateTable.load(rows, schema), budget=part, ledger=ledger, dataset=dataset)
+        for (rows, _), part in zip(runs, _parts(budget, accurate=accurate), strict=True)
+    ]
+    found: list[Result] = []
+    for session, (_, asked) in zip(sessions, runs, strict=True):
+        found += _classed(session, session.run(asked))
+    return tuple(found)
+
+
+def require_room(
+    schema: Schema, *, budget: Budget, ledger: Ledger, dataset: str, target: str | None = None
+) -> None:
+    """Refuse, before any work, scores that cannot be bought; needs no rows.
+
+    Args:
+        schema: Complete, declared.
+        budget: What the scores may cost.
+        ledger: That of the account.
+        dataset: Name of the account.
+        target: The column whose prediction is told; None if none is.
+
+    Raises:
+        ConfigurationError: Pairs, or predictions of the target, cannot be counted.
+        BudgetExceededError: The account has no room. Nothing was drawn.
+    """
+    _pairs(schema)
+    if target is not None:
+        check_target(schema, target)
+    spends = []
+    for part in _parts(budget, accurate=target is not None):
+        cost = price((GaussianEvent(mu=_mu(part)),), delta=part.delta)
+        spends.append(Spend(epsilon=cost.epsilon, delta=cost.delta, rho=cost.rho))
+    ledger.require_room(ledger.account(dataset, str(schema.unit)), spends)
+
+
+def _parts(budget: Budget, *, accurate: bool) -> tuple[Budget, ...]:
+    """Of the table and, if there is one, of the holdout. The shares are exact in binary numbers."""
+    if not accurate:
+        return (budget,)
+
+    def part(share: float) -> Budget:
+        epsilon, rho = (None if one is None else share * one for one in (budget.epsilon, budget.rho))
+        return Budget(epsilon=epsilon, rho=rho, delta=share * budget.delta)
+
+    return part(1 - _ACCURACY), part(_ACCURACY)
+
+
+def _classed(session: Session, found: Result | tuple[Result, ...]) -> list[Result]:
+    """What a session told, with its price; what a tainted one told stays confidential."""
+    promise, results = session.guarantee(), [found] if isinstance(found, Result) else list(found)
     if promise.taints:  # test noise, or a schema that was read off the rows, protects nobody
-        return found
-    paid = Disclosure(kind="dp", epsilon=promise.epsilon, delta=promise.delta, release=promise.ledger.digest)
-    return tuple(_paid(result, paid) for result in found)
+        return results
+    release = promise.ledger.after.digest
+    paid = Disclosure(kind="dp", epsilon=promise.epsilon, delta=promise.delta, release=release)
+    return [replace(result, disclosure=paid) for result in results]
 
 
-def _paid(result: Result, paid: Disclosure) -> Result:
-    return replace(result, disclosure=paid)
+def _mu(budget: Budget) -> float:
+    return mu_of(budget) * (1 - 1e-9)  # parts that are rounded up add up to less than the whole
 
 
 def _pairs(schema: Schema) -> tuple[tuple[str, ...], ...]:

@@ -38,19 +38,20 @@ class Samples:
     note: str
 
     @classmethod
-    def of(cls, tables: Tables, *, most_synthetic: int | None = None) -> Samples | None:
+    def of(cls, tables: Tables, *, most: int | None = None) -> Samples | None:
         """Equal numbers of training rows and others; None without a holdout.
 
         Args:
             tables: Real and synthetic rows.
-            most_synthetic: Draw so many synthetic rows at most.
+            most: Draw so many rows of each table at most.
         """
         if tables.holdout is None:
             return None
         size = min(len(tables.real), len(tables.holdout))
+        size = size if most is None else min(size, most)
         members = drawn(tables.real, size, generator(tables, "members"))
         others = drawn(tables.holdout, size, generator(tables, "others"))
-        synthetic = drawn(tables.synthetic, most_synthetic, generator(tables, "synthetic"))
+        synthetic = drawn(tables.synthetic, most, generator(tables, "synthetic"))
         note = (
             f"{len(members)} training rows and {len(others)} of the holdout, "
             f"{len(synthetic)} synthetic rows; drawn with seed {tables.seed}."

@@ -19,10 +19,14 @@ import pandas as pd
 from dpsynth.errors import RulesError
 from dpsynth.generators.completing import completed_frame
 from dpsynth.generators.repairs import repaired
+from dpsynth.generators.totals import with_totals
 from dpsynth.schema.column import ModelledColumn
 from dpsynth.schema.decode import decode_table, regenerate
 from dpsynth.schema.formula_column import Formula
-from dpsynth.schema.row_checks import formulas, violations, with_formulas
+from dpsynth.schema.formula_values import with_formulas
+from dpsynth.schema.group_totals import group_totals
+from dpsynth.schema.row_checks import violations
+from dpsynth.schema.row_values import formulas, read_columns
 from dpsynth.schema.schema import Schema
 
 if TYPE_CHECKING:
@@ -45,7 +49,9 @@ class Acceptance:
         drawn: How many rows were drawn.
         repaired: How many of them were changed beyond the cells that the model gave them.
         rounds: How many times rows were drawn.
-        broken: For each rule the share of drawn rows that broke it before any repair.
+        broken: For each rule the share of drawn rows that broke it before any repair; totals are met by the
+            whole table and have none.
+        moved: How many rows of the table had numbers moved so that groups meet their totals.
     """
 
     rate: float
@@ -53,12 +59,14 @@ class Acceptance:
     repaired: int
     rounds: int
     broken: Mapping[str, float]
+    moved: int = 0
 
     def in_words(self) -> str:
         """One plain sentence."""
         return (
             f"All rows meet the rules of the schema: {self.rate:.1%} of {self.drawn} drawn rows were kept, "
             f"{self.repaired} of those drawn were repaired."
+            + (f" Numbers of {self.moved} rows were moved to meet totals." if self.moved else "")
         )
 
 
@@ -79,14 +87,23 @@ def adhering_table(
     while found.wants(MOST_ROUNDS):
         codes = model.sample_codes(wanted, rng, given or None)
         frame = decode_table(schema, codes, wanted, rng)
-        before = violations(schema, frame)
+        before = violations(schema, frame, totals=False)
         changed = np.zeros(wanted, dtype=bool)
         if any(broken.any() for broken in before.values()):
             frame, changed = repaired(schema, frame, codes, rng, fixed)
             frame = with_formulas(schema, frame)
         found.add(frame, before, changed)
         wanted = found.next_round()
-    return found.frame(), found.acceptance()
+    table, moved = with_totals(schema, found.frame(), in_cells=fixed)
+    return _checked(schema, table), found.acceptance(moved)
+
+
+def _checked(schema: Schema, table: pd.DataFrame) -> pd.DataFrame:
+    """The table, checked once more as it is handed out."""
+    wrong = [text for text, broken in violations(schema, table).items() if broken.any()]
+    if wrong:
+        raise RulesError(f"The table breaks the rules {wrong} after it was written. Report this.")
+    return table
 
 
 def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -99,15 +116,22 @@ def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Genera
     made = completed_frame(model, frame, rng)
     if not schema.rules and not formulas(schema):
         return made
-    given = [column.name for column in formulas(schema) if column.name in frame]
+    given = {column.name: frame[column.name] for column in formulas(schema) if column.name in frame}
+
+    def computed(table: pd.DataFrame) -> pd.DataFrame:
+        return with_formulas(schema, table).assign(**given)
+
     seen: Counter[str] = Counter()
     for round_ in range(MOST_ROUNDS):
-        made = with_formulas(schema, made).assign(**{name: frame[name] for name in given})
-        found = violations(schema, made)
+        made = computed(made)
+        found = violations(schema, made, totals=False)
         seen.update({text: int(broken.sum()) for text, broken in found.items()})
-        bad = np.any(list(found.values()), axis=0)
+        bad = np.any([np.zeros(len(made), dtype=bool), *found.values()], axis=0)
         if not bad.any():
-            return made
+            held = {name: ~gaps for name, gaps in _gaps(schema, frame).items()}
+            bound = {name for constraint in schema.constraints for name in constraint.columns}
+            made, _ = with_totals(schema, made, in_cells=bound, held=held, computed=computed)
+            return _checked(schema, made)
         if round_ < MOST_ROUNDS - 1:
             rows = np.flatnonzero(bad)
             drawn = completed_frame(model, frame.iloc[rows], rng)
@@ -120,6 +144,12 @@ def adhering_completion(model: Model, frame: pd.DataFrame, rng: np.random.Genera
         f"{seen.most_common(1)[0][0]!r} was broken most often. Empty the values that contradict it, or take "
         "the rule out."
     )
+
+
+def _gaps(schema: Schema, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """Where a frame leaves open a number that is added up."""
+    names = [rule.column for rule in group_totals(schema) if rule.column in frame]
+    return {name: values.gaps for name, values in read_columns(schema, frame, names).items()}
 
 
 class _Found:
@@ -143,7 +173,7 @@ class _Found:
             frame if self._kept is None or not known else pd.concat([self._kept, frame], ignore_index=True)
         )
         bad = np.zeros(len(joined), dtype=bool)
-        for text, broken in violations(self._schema, joined).items():
+        for text, broken in violations(self._schema, joined, totals=False).items():
             self._after[text] = self._after.get(text, 0) + int(broken.sum())
             self._before[text] = self._before.get(text, 0) + int(before[text].sum())
             bad |= broken
@@ -159,7 +189,7 @@ class _Found:
         return min(max(math.ceil(1.1 * lack / rate), _LEAST_DRAWN), _MOST_FACTOR * max(self._rows, 1_000))
 
     def frame(self) -> pd.DataFrame:
-        """The table, checked once more as it is handed out.
+        """The table, as long as it was asked to be.
 
         Raises:
             RulesError: It is not full.
@@ -171,12 +201,9 @@ class _Found:
         for column in self._schema.columns:  # surrogates of several rounds would repeat
             if column.name in table and not isinstance(column, (ModelledColumn, Formula)):
                 table[column.name] = regenerate(column, self._rows)
-        wrong = [text for text, broken in violations(self._schema, table).items() if broken.any()]
-        if wrong:
-            raise RulesError(f"The table breaks the rules {wrong} after it was written. Report this.")
         return table
 
-    def acceptance(self) -> Acceptance:
+    def acceptance(self, moved: int) -> Acceptance:
         """What was seen on the way."""
         return Acceptance(
             rate=self._passed / self._drawn if self._drawn else 1.0,
@@ -184,6 +211,7 @@ class _Found:
             repaired=self._repaired,
             rounds=self._rounds,
             broken={text: count / max(self._drawn, 1) for text, count in self._before.items()},
+            moved=moved,
         )
 
     def _too_few(self, kept: int) -> RulesError:

@@ -89,13 +89,17 @@ class Auto:
             )
         return Choice(generator=chosen, reasons=self._reasons(chosen, len(varied), memory))
 
+    def resolved(self, schema: Schema, budget: Budget) -> Generator:
+        """The chosen method with its settings: what a certificate names."""
+        return self.choose(schema, budget).generator
+
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         """The plan of the chosen method."""
-        return self.choose(schema, budget).generator.plan(schema, budget)
+        return self.resolved(schema, budget).plan(schema, budget)
 
     def fit(self, measurer: Measurer, *, rng: Rng = None) -> Model:
         """Fit the chosen method."""
-        return self.choose(measurer.schema, measurer.budget).generator.fit(measurer, rng=rng)
+        return self.resolved(measurer.schema, measurer.budget).fit(measurer, rng=rng)
 
     def _check(self, schema: Schema, budget: Budget) -> None:
         columns = schema.domain.columns

@@ -17,8 +17,9 @@ from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.decode import decode_column
 from dpsynth.schema.formulas import Node
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.row_checks import chain_broken, is_set, read_columns, rule_broken
+from dpsynth.schema.row_checks import chain_broken, is_set, rule_broken
 from dpsynth.schema.row_rules import (
+    GroupTotal,
     Implication,
     InequalityChain,
     NullTogether,
@@ -27,6 +28,7 @@ from dpsynth.schema.row_rules import (
     UniqueKey,
     conditions_tree,
 )
+from dpsynth.schema.row_values import read_columns
 from dpsynth.schema.schema import Schema
 
 __all__ = ["repaired"]
@@ -54,7 +56,7 @@ def repaired(
     mended, changed = frame.copy(), np.zeros(len(frame), dtype=bool)
     # Emptying first: a chain passes over missing values, so it has less to do afterwards.
     for rule in sorted(schema.rules, key=_order):
-        if isinstance(rule, UniqueKey) or not set(rule.columns) <= set(codes):
+        if isinstance(rule, (UniqueKey, GroupTotal)) or not set(rule.columns) <= set(codes):
             continue  # what a formula gives cannot be changed
         if isinstance(rule, InequalityChain):
             _redraw_inside(schema, rule, mended, codes, rng)
@@ -63,7 +65,7 @@ def repaired(
 
 
 def _order(rule: RowRule) -> int:
-    return (Implication, NullTogether, OneHot, InequalityChain, UniqueKey).index(type(rule))
+    return (Implication, NullTogether, OneHot, InequalityChain, UniqueKey, GroupTotal).index(type(rule))
 
 
 def _mend(

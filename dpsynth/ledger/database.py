@@ -89,7 +89,7 @@ class Database:
         row = (entry.seq, entry.prev, entry.body, entry.digest)
         self._connection.execute("INSERT INTO entries (seq, prev, body, digest) VALUES (?, ?, ?, ?)", row)
 
-    def entries(self, since: int) -> Iterator[Entry]:
+    def entries(self, since: int = FIRST) -> Iterator[Entry]:
         """The entries from number `since` on, in order, of one moment."""
         query = "SELECT seq, prev, body, digest FROM entries WHERE seq >= ? ORDER BY seq"
         with self._translated():
@@ -99,7 +99,7 @@ class Database:
     def audited(self) -> Iterator[Entry]:
         """All entries there are, after a look at the tables themselves."""
         self.check()
-        yield from self.entries(FIRST)
+        yield from self.entries()
 
     def check(self) -> None:
         """Refuse a file whose tables and triggers are not exactly those of a ledger."""
@@ -163,4 +163,9 @@ class Database:
 
 def body(kind: str, **content: Any) -> str:
     """The canonical body of an entry written now."""
-    return canonical({"kind": kind, "time": datetime.now(UTC).isoformat(timespec="seconds"), **content})
+    return canonical({"kind": kind, "time": now(), **content})
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

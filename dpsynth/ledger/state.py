@@ -105,6 +105,13 @@ class State:
             )
         return account
 
+    def admit(self, run: Run) -> list[AccountState]:
+        """All accounts in which this run counts, if each of them has room."""
+        levels = run.account.levels(run.time)
+        for level in levels:
+            level.admit(run)
+        return levels
+
     def open_run(self, reservation: str) -> Run:
         """The run that this entry digest reserved, if it may still draw."""
         run = self.runs.get(reservation)
@@ -178,10 +185,7 @@ class State:
 
     def _reserve(self, entry: Entry, content: Content) -> None:
         run = self._run(entry, content, content["method"], content["plan"], content["label"])
-        levels = run.account.levels(run.time)
-        for level in levels:
-            level.admit(run)
-        for level in levels:
+        for level in self.admit(run):
             level.count(run)
         self.runs[entry.digest] = run
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +17,10 @@ from typing import Any
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, LedgerCorruptError, LedgerError
-from dpsynth.ledger.accounts import AccountState
+from dpsynth.ledger.accounts import AccountState, Run
 from dpsynth.ledger.amounts import LIMITS, Cap, Spend, Units
 from dpsynth.ledger.chain import BEFORE_FIRST, Entry, Head, link
-from dpsynth.ledger.database import FIRST, Database, body
+from dpsynth.ledger.database import Database, body, now
 from dpsynth.ledger.state import State
 from dpsynth.ledger.statement import AccountStatement, account_statement
 from dpsynth.ledger.values import Account, Event, Receipt, Reservation, Scope, Standing, public, text
@@ -192,17 +192,13 @@ class Ledger:
     def record_elsewhere(self, account: Account, spend: Spend, *, source: str, reason: str) -> Receipt:
         """Record what was spent on the same people without this ledger. It is spent: no cap refuses it.
 
-        It counts in the period in which it is recorded. If an account has spent more than its cap
-        afterwards, no further run fits.
+        It counts in the period in which it is recorded. Beyond a cap no further run fits.
 
         Args:
             account: The whole dataset or a part, from `account` of this ledger.
-            spend: What it cost, for the unit of the account.
+            spend: What it cost, for the unit of the account. An account that adds rho needs it.
             source: The program or the place, for example `diffprivlib`.
             reason: What it was, and who says so.
-
-        Raises:
-            LedgerError: The account adds rho and the spend states none.
         """
         words = {"source": text("source", source), "reason": text("reason", reason)}
         with self._writing() as state:
@@ -233,6 +229,20 @@ class Ledger:
         words = {"method": method, "plan_digest": plan_digest, "label": label}
         with self._writing() as state:
             return self._reserve(state, account, spend, **words)
+
+    def require_room(self, account: Account, spends: Sequence[Spend]) -> None:
+        """Refuse runs that `reserve` would not all take now, one after the other. Nothing is recorded.
+
+        Another process may still be first: what counts is the reservation.
+
+        Raises:
+            BudgetExceededError: The account has no room for all of them together.
+        """
+        prices = [spend.units() for spend in spends]
+        names = set.intersection(*map(set, prices))
+        price = {name: sum(one[name] for one in prices) for name in names}
+        with self._reading() as state:
+            state.admit(Run(-1, now(), state.people(account.id), price, "", "", ""))
 
     def reserve_once(
         self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str
@@ -376,7 +386,7 @@ class Ledger:
         """The state after every entry in the file: what others wrote is checked and folded in."""
         state = self._state
         if state.head == BEFORE_FIRST:
-            fresh = database.entries(FIRST)
+            fresh = database.entries()
         else:
             fresh = database.entries(state.head.seq)
             last = next(fresh, None)

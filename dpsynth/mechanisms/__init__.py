@@ -15,6 +15,7 @@ from dpsynth.mechanisms.laplace import LaplaceMechanism, laplace_scale
 from dpsynth.mechanisms.networks import SLOPE, Autoencoder, Critic, Layer, Layers, Network, parameter_count
 from dpsynth.mechanisms.noisy_scores import NoisyScores
 from dpsynth.mechanisms.partition import PartitionSelection
+from dpsynth.mechanisms.predictions import PredictionHits
 from dpsynth.mechanisms.queries import Marginal, MergedMarginal, Total
 from dpsynth.mechanisms.score_histogram import ScoreHistogram
 from dpsynth.mechanisms.selection import ExponentialMechanism, MarginalGap, on_grid
@@ -38,6 +39,7 @@ __all__ = [
     "Network",
     "NoisyScores",
     "PartitionSelection",
+    "PredictionHits",
     "Query",
     "ScoreHistogram",
     "Sensitivity",

@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, TypeAlias
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms.base import IntArray
-from dpsynth.mechanisms.queries import QUERIES, Marginal, MergedMarginal, Total
+from dpsynth.mechanisms.predictions import PredictionHits
+from dpsynth.mechanisms.queries import Marginal, MergedMarginal, Total
 
 if TYPE_CHECKING:
     from dpsynth.mechanisms.encoded import EncodedTable
 
-__all__ = ["CountQuery", "check_parameters", "noisy_answers", "rounded_deviation"]
+__all__ = [
+    "QUERIES",
+    "CountQuery",
+    "check_parameters",
+    "exact_answers",
+    "noisy_answers",
+    "rounded_deviation",
+]
 
-CountQuery: TypeAlias = "Marginal | MergedMarginal | Total"
+CountQuery: TypeAlias = "Marginal | MergedMarginal | Total | PredictionHits"
+QUERIES: tuple[type[CountQuery], ...] = (Marginal, MergedMarginal, Total, PredictionHits)
 
 
 def check_parameters(name: str, queries: Sequence[CountQuery], parameters: Sequence[float]) -> None:
@@ -43,12 +52,18 @@ def noisy_answers(
 ) -> tuple[IntArray, ...]:
     """The exact answer of each query plus fresh noise on every cell, observed or not (pitfall P05)."""
     answers = []
-    counts = table.counts_of([query.counted for query in queries])
-    for exact, scale in zip(counts, scales, strict=True):
+    for exact, scale in zip(exact_answers(table, queries), scales, strict=True):
         noisy = exact + draw(scale, exact.size)
         noisy.setflags(write=False)
         answers.append(noisy)
     return tuple(answers)
+
+
+def exact_answers(table: EncodedTable, queries: Sequence[CountQuery]) -> list[IntArray]:
+    """What is true of the rows, and private; all tables of counts from as few passes as there need be."""
+    counted = [query.counted for query in queries if not isinstance(query, PredictionHits)]
+    counts = iter(table.counts_of(counted))
+    return [query.answer(table) if isinstance(query, PredictionHits) else next(counts) for query in queries]
 
 
 def rounded_deviation(variance: float) -> float:

@@ -5,7 +5,7 @@ There is no seed (pitfall P22). Each thread has its own stream with its own key.
 then replaced by fresh entropy. A forked child never continues its parent's stream (pitfall P23): the
 interpreter's fork hook drops it, and a changed process id drops it where a fork bypassed the hook.
 
-The one exception is `insecure_source`, for tests: deterministic words, visible through `tainted()`.
+The one exception is `insecure_words`, for tests and audits: known words, visible through `tainted()`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -22,7 +22,17 @@ import numpy as np
 
 from dpsynth import _validate
 
-__all__ = ["KeyStream", "WordArray", "WordSource", "insecure_source", "random_words", "source", "tainted"]
+__all__ = [
+    "KeyStream",
+    "WordArray",
+    "WordSource",
+    "insecure_source",
+    "insecure_words",
+    "random_words",
+    "repeatable_words",
+    "source",
+    "tainted",
+]
 
 WordArray = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -103,23 +113,33 @@ def random_words(count: int) -> WordArray:
     return source().words(count)
 
 
-@contextmanager
-def insecure_source(seed: int) -> Iterator[None]:
-    """Draw deterministic words inside the block. For tests only: what is drawn hides nobody.
-
-    The effect is confined to the current context: other threads keep their secure streams.
-    """
+def repeatable_words(seed: int) -> WordSource:
+    """Deterministic words. For tests only: what is drawn with them hides nobody."""
     _validate.count("seed", seed, least=0)
     blocks = iter(range(2**63))
 
     def entropy(count: int) -> bytes:
         return hashlib.shake_256(f"dpsynth insecure {seed} {next(blocks)}".encode()).digest(count)
 
-    token = _insecure.set(KeyStream(entropy))
+    return KeyStream(entropy)
+
+
+@contextmanager
+def insecure_words(words: WordSource) -> Iterator[None]:
+    """Draw from `words` inside the block. For tests and audits only: what is drawn hides nobody.
+
+    The effect is confined to the current context: other threads keep their secure streams.
+    """
+    token = _insecure.set(words)
     try:
         yield
     finally:
         _insecure.reset(token)
+
+
+def insecure_source(seed: int) -> AbstractContextManager[None]:
+    """Draw deterministic words inside the block, see `insecure_words`."""
+    return insecure_words(repeatable_words(seed))
 
 
 def tainted() -> bool:

@@ -39,9 +39,8 @@ class Query(Protocol):
         """The query as plain public JSON: equal descriptions mean equal queries."""
         ...
 
-    @property
-    def counted(self) -> tuple[CodedColumn, ...]:
-        """The columns whose combinations are counted: what `EncodedTable.counts_of` is asked."""
+    def check(self, domain: Domain) -> None:
+        """Refuse, before anything is spent, what a table of `domain` cannot answer."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms._outward import norm_up
-from dpsynth.mechanisms.base import CodedColumn, Json, Sensitivity
+from dpsynth.mechanisms.base import CodedColumn, Json, Query, Sensitivity
 
 if TYPE_CHECKING:
     from dpsynth.privacy.unit import Unit
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CELLS_LIMIT",
-    "QUERIES",
     "Marginal",
     "MergedMarginal",
     "Total",
@@ -153,10 +152,7 @@ class Total:
         return ()
 
 
-QUERIES: tuple[type[Marginal] | type[MergedMarginal] | type[Total], ...] = (Marginal, MergedMarginal, Total)
-
-
-def described(queries: Sequence[Marginal | MergedMarginal | Total]) -> Json:
+def described(queries: Sequence[Query]) -> Json:
     """Some queries as public JSON, with the maps from codes to buckets that they use: see `numbered_maps`."""
     told: Json = {"queries": [query.describe() for query in queries]}
     maps = numbered_maps([query.groups if isinstance(query, MergedMarginal) else () for query in queries])

@@ -17,7 +17,7 @@ from dpsynth.privacy.events import (
     event_from_json,
 )
 from dpsynth.privacy.filters import BasicFilter, Filter, GDPFilter, ZCDPFilter
-from dpsynth.privacy.risk import Risk, risk, risk_of_pairs
+from dpsynth.privacy.risk import Risk, powers, risk
 from dpsynth.privacy.unit import Relation, Unit
 
 __all__ = [
@@ -45,9 +45,9 @@ __all__ = [
     "event_from_json",
     "fits",
     "mu_of",
+    "powers",
     "price",
     "profile",
     "rho_of",
     "risk",
-    "risk_of_pairs",
 ]

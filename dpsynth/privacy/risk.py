@@ -7,16 +7,14 @@ he can do follows from one curve: the largest true positive rate for each false 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from dpsynth import _validate
-from dpsynth.errors import ConfigurationError
 from dpsynth.privacy import gdp
-from dpsynth.privacy.accountant import Profile, price
+from dpsynth.privacy.accountant import Price, Profile, price
 from dpsynth.privacy.events import Event
 
 _GRID = (0.0, *np.geomspace(1e-4, 50.0, 160).tolist())
@@ -30,7 +28,7 @@ class Risk:
         advantage: Largest true positive rate minus false positive rate.
         tpr_at_1_percent_fpr: Largest share of members found when 1 % of non-members are accused.
         tpr_at_0_1_percent_fpr: The same for 0.1 %.
-        basis: What it was computed from: "mu" is exact, "profile" and "pairs" are upper bounds.
+        basis: What it was computed from: "mu" is exact, "profile" is an upper bound.
         sentences: The same for a reader who is no statistician; the first states the odds.
     """
 
@@ -56,27 +54,43 @@ def risk(events: Sequence[Event], *, delta: float, adaptive: bool = False) -> Ri
     """
     cost = price(events, delta=delta, adaptive=adaptive)
     if cost.mu is not None:
-        figures = (gdp.advantage(cost.mu), gdp.power(cost.mu, 0.01), gdp.power(cost.mu, 0.001))
-        return _risk("mu", figures, cost.epsilon, delta)
+        advantage = gdp.advantage(cost.mu)
+    else:
+        pairs = _pairs(events, cost, adaptive=adaptive)
+        advantage = min(math.tanh(e / 2) + 2 * d / (1 + math.exp(e)) for e, d in pairs)
+    rates = (0.01, 0.001)
+    at_1_percent, at_0_1_percent = powers(events, rates, delta=delta, adaptive=adaptive)
+    figures = (min(1.0, advantage * (1 + 1e-12)), at_1_percent, at_0_1_percent)
+    return _risk("profile" if cost.mu is None else "mu", figures, cost.epsilon, delta)
+
+
+def powers(
+    events: Sequence[Event], rates: Sequence[float], *, delta: float, adaptive: bool = False
+) -> tuple[float, ...]:
+    """The trade-off curve at some points: for each false positive rate the largest true positive rate.
+
+    Args:
+        events: As for `risk`.
+        rates: False positive rates, in [0, 1].
+        delta: As for `risk`; its epsilon is among the bounds.
+        adaptive: As for `price`.
+
+    Returns:
+        Upper bounds; exact, but for rounding, where all events are Gaussian.
+    """
+    cost = price(events, delta=delta, adaptive=adaptive)
+    if cost.mu is not None:
+        found = [gdp.power(cost.mu, rate) for rate in rates]
+    else:
+        pairs = _pairs(events, cost, adaptive=adaptive)
+        found = [_power(pairs, rate) for rate in rates]
+    return tuple(min(1.0, power * (1 + 1e-12)) for power in found)
+
+
+def _pairs(events: Sequence[Event], cost: Price, *, adaptive: bool) -> list[tuple[float, float]]:
     profile = Profile(events, adaptive=adaptive)
-    pairs = [(epsilon, profile.delta(epsilon)) for epsilon in _GRID]
-    return _risk("profile", _figures([*pairs, (cost.epsilon, delta)]), cost.epsilon, delta)
-
-
-def risk_of_pairs(pairs: Sequence[tuple[float, float]]) -> Risk:
-    """The risk of a release of which only some (epsilon, delta) are known; the first states the odds."""
-    if not pairs:
-        raise ConfigurationError("Expected at least one pair (epsilon, delta).")
-    for epsilon, delta in pairs:
-        _validate.non_negative("epsilon", epsilon)
-        _validate.non_negative("delta", delta)
-    return _risk("pairs", _figures(pairs), *pairs[0])
-
-
-def _figures(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
-    finite = [(min(epsilon, 700.0), delta) for epsilon, delta in pairs]
-    advantage = min(math.tanh(epsilon / 2) + 2 * delta / (1 + math.exp(epsilon)) for epsilon, delta in finite)
-    return advantage, _power(finite, 0.01), _power(finite, 0.001)
+    own = (min(cost.epsilon, 700.0), cost.delta)  # beyond it exp overflows, and nothing is promised
+    return [*((epsilon, profile.delta(epsilon)) for epsilon in _GRID), own]
 
 
 def _power(pairs: Sequence[tuple[float, float]], accused: float) -> float:
@@ -88,7 +102,7 @@ def _power(pairs: Sequence[tuple[float, float]], accused: float) -> float:
 
 
 def _risk(basis: str, figures: tuple[float, float, float], epsilon: float, delta: float) -> Risk:
-    advantage, at_1_percent, at_0_1_percent = (min(1.0, figure * (1 + 1e-12)) for figure in figures)
+    advantage, at_1_percent, at_0_1_percent = figures
     return Risk(
         advantage=advantage,
         tpr_at_1_percent_fpr=at_1_percent,
@@ -124,3 +138,27 @@ def _shown(value: float) -> str:
     """Three significant digits, rounded up."""
     scale = 10.0 ** (2 - math.floor(math.log10(value)))
     return f"{math.ceil(value * scale) / scale:,.10g}"
+
+
+def assessment(curve: Mapping[float, float]) -> dict[str, str]:
+    """What the trade-off curve says about the three risks of the Article 29 Working Party (opinion 05/2014).
+
+    Any attack that succeeds with some probability when a person is not in the data succeeds at most with the
+    probability that the curve has there when that person is (Kulynych et al., 2024).
+
+    Args:
+        curve: The largest true positive rate by false positive rate; 0.01, 0.1 and 0.5 are used.
+
+    Returns:
+        Sentences for singling out, linkability and inference. They are evidence, not a verdict.
+    """
+    few, some, half = (_shown(1000 * min(1.0, curve[rate])) for rate in (0.01, 0.1, 0.5))
+    end = " Evidence for your assessment: whether the risk is acceptable is yours to decide."
+    return {
+        "singling out": "Whoever names one person's presence by chance in 10 of 1,000 cases does so in at "
+        f"most {few} of 1,000 with the release.{end}",
+        "linkability": "Whoever links two records of one person by chance in 100 of 1,000 cases does so "
+        f"in at most {some} of 1,000 with the release.{end}",
+        "inference": "Whoever guesses a value of one person right in 500 of 1,000 cases without that "
+        f"person's rows in the data does so in at most {half} of 1,000 with them.{end}",
+    }

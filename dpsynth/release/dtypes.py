@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Integer, Real
+from dpsynth.schema.formula_column import Formula
 
 if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
@@ -35,10 +36,18 @@ def input_dtypes(source: object) -> dict[str, Any]:
     return {str(name): source[name].dtype for name in source.columns}
 
 
+def _kind(column: Column) -> type[Column]:
+    """The kind of column that holds such values; that of a formula follows from its result."""
+    if not isinstance(column, Formula):
+        return type(column)
+    number = Real if column.precision else Integer
+    return {"number": number, "date": Datetime, "truth": Boolean}[column.result]
+
+
 def _wanted(column: Column, given: Any) -> Any | None:
     if isinstance(column, Categorical):
         return "category" if isinstance(given, pd.CategoricalDtype) else None
-    belongs = _FAMILY.get(type(column))
+    belongs = _FAMILY.get(_kind(column))
     if belongs is None or not belongs(given):
         return None
     return given

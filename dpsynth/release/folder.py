@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpsynth.errors import StorageError
+from dpsynth.release.staging import StagedFolder
 
 if TYPE_CHECKING:
     from dpsynth.generators.table import SyntheticTable
 
 __all__ = ["ReleaseFolder"]
-
-_ROOM = 256 * 2**20
 
 _PAGE = """\
 # {title}: a synthetic table with its guarantee
@@ -58,41 +54,8 @@ def _page(table: SyntheticTable, title: str) -> str:
     )
 
 
-class ReleaseFolder:
-    """A folder that appears whole or not at all.
-
-    Args:
-        path: The folder to write. It must not exist, or be empty.
-
-    Raises:
-        StorageError: The folder holds something, cannot be created, or the disk has no room. Made
-            before anything is spent, so that a full disk costs no budget.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise StorageError(
-                f"{str(path)!r} exists and is not an empty folder. Choose another one with --out."
-            )
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(self.path.parent).free
-            self._work = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}."))
-        except OSError as error:
-            raise StorageError(
-                f"Cannot write to {str(path)!r}: {error.strerror}. Choose another folder."
-            ) from error
-        if free < _ROOM:
-            self.discard()
-            raise StorageError(
-                f"The disk of {str(path)!r} has less than {_ROOM // 2**20} MB free. Make room first; "
-                "nothing was spent."
-            )
-
-    def discard(self) -> None:
-        """Remove what was written so far."""
-        shutil.rmtree(self._work, ignore_errors=True)
+class ReleaseFolder(StagedFolder):
+    """What a run writes."""
 
     def write(self, table: SyntheticTable, *, title: str) -> Path:
         """Write all files, then let the folder appear under its name.
@@ -100,22 +63,12 @@ class ReleaseFolder:
         Raises:
             StorageError: The disk is full or went away.
         """
-        try:
-            table.to_parquet(self._work / "synthetic.parquet")
-            table.to_csv(self._work / "synthetic.csv")
-            table.model.save(self._work / "model.dps")
-            table.model.schema.save(self._work / "schema.json")
+        with self.settle() as work:
+            table.to_parquet(work / "synthetic.parquet")
+            table.to_csv(work / "synthetic.csv")
+            table.model.save(work / "model.dps")
+            table.model.schema.save(work / "schema.json")
             guarantee = json.dumps(table.guarantee.to_json(), indent=2)
-            (self._work / "guarantee.json").write_text(guarantee + "\n", encoding="utf-8")
-            (self._work / "README.md").write_text(_page(table, title), encoding="utf-8")
-            self._work.chmod(0o755)
-            if self.path.exists():
-                self.path.rmdir()
-            self._work.rename(self.path)
-        except OSError as error:
-            raise StorageError(
-                f"Cannot write {str(self.path)!r}: {error.strerror or 'the disk refused'}."
-            ) from error
-        finally:
-            self.discard()
+            (work / "guarantee.json").write_text(guarantee + "\n", encoding="utf-8")
+            (work / "README.md").write_text(_page(table, title), encoding="utf-8")
         return self.path

@@ -18,7 +18,15 @@ from dpsynth.schema.constraints import Constraint, FunctionalDependency, Impossi
 from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.layout import Domain
 from dpsynth.schema.row_checks import adherence
-from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, RowRule, UniqueKey
+from dpsynth.schema.row_rules import (
+    GroupTotal,
+    Implication,
+    InequalityChain,
+    NullTogether,
+    OneHot,
+    RowRule,
+    UniqueKey,
+)
 from dpsynth.schema.rule_zeros import as_structural_zeros
 from dpsynth.schema.schema import Schema
 
@@ -31,6 +39,7 @@ __all__ = [
     "Domain",
     "Formula",
     "FunctionalDependency",
+    "GroupTotal",
     "Identifier",
     "Implication",
     "ImpossibleCombinations",

@@ -18,8 +18,8 @@ from dpsynth.errors import ConfigurationError
 from dpsynth.schema.column import Column, ModelledColumn
 from dpsynth.schema.columns import Categorical, Category, Identifier, Text
 from dpsynth.schema.formula_column import Formula
+from dpsynth.schema.formula_values import with_formulas
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.row_checks import with_formulas
 from dpsynth.schema.schema import Schema
 
 __all__ = ["decode_column", "decode_table"]

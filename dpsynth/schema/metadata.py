@@ -8,6 +8,7 @@ from typing import Any
 from dpsynth.errors import SchemaError
 from dpsynth.schema.column import Column
 from dpsynth.schema.columns import Boolean, Categorical, Identifier, Text
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.numeric import Datetime, Integer, Real
 from dpsynth.schema.schema import Schema
 
@@ -16,6 +17,7 @@ __all__ = ["schema_from_domain", "schema_from_sdv", "schema_to_domain", "schema_
 Json = Mapping[str, Any]
 
 _SDV_TYPES = {Categorical: "categorical", Boolean: "boolean", Datetime: "datetime", Identifier: "id"}
+_SDV_RESULTS = {"number": "numerical", "date": "datetime", "truth": "boolean"}
 _TIME_DIRECTIVES = ("%H", "%I", "%M", "%S", "%T", "%c", "%X")
 
 
@@ -86,6 +88,8 @@ def _to_sdv(column: Column) -> dict[str, Any]:
     if isinstance(column, (Integer, Real)):
         representation = "Int64" if isinstance(column, Integer) else "Float"
         return {"sdtype": "numerical", "computer_representation": representation}
+    if isinstance(column, Formula):
+        return {"sdtype": _SDV_RESULTS[column.result]}
     described: dict[str, Any] = {"sdtype": _SDV_TYPES.get(type(column), "unknown")}
     if isinstance(column, Datetime) and column.format is not None:
         described["datetime_format"] = column.format

@@ -1,4 +1,4 @@
-"""Rules about the values of one row, or of all rows, that synthetic tables obey without exception.
+"""Rules about the values of one row, a group of rows or all, that synthetic tables obey without exception.
 
 Beside constraints (see `constraints`), which speak about codes and are held inside a model, rules speak about
 values: a date before another, a condition on amounts. They are enforced on the rows that a model draws,
@@ -11,18 +11,26 @@ table are not checked against them: they are counted as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime as dt
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from types import NoneType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from dpsynth.errors import ConfigurationError, SchemaError
 from dpsynth.schema.formulas.syntax import Node, columns_of, parse
 
 __all__ = [
+    "GroupTotal",
     "Implication",
     "InequalityChain",
+    "Key",
     "NullTogether",
     "OneHot",
+    "PlainRule",
     "RowRule",
     "UniqueKey",
     "conditions_tree",
@@ -154,7 +162,80 @@ class UniqueKey:
         return f"({', '.join(map(str, self.columns))}) unique"
 
 
-RowRule = InequalityChain | OneHot | NullTogether | Implication | UniqueKey
+Key = tuple[str | int | float | bool | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupTotal:
+    """The numbers of a column add up, over the rows of each group, to a total that everybody knows.
+
+    Control totals of a census, seats of a district, shares that add up to 100. After rows are drawn, the
+    numbers of a group are moved on the steps of their column and within its bounds, as little as the total
+    allows. Missing numbers stay missing and add nothing. Rows with a missing value in `by` belong to no
+    group, unless that key is listed.
+
+    Privacy: totals are declared from public knowledge: published figures, laws, the way a form works. A
+        total that somebody computed from the private table is private, and no budget pays for it here.
+
+    Attributes:
+        column: A column of numbers (`Integer` or `Real`) with declared bounds.
+        by: The columns whose values make a group; none for one group of all rows.
+        totals: What groups add up to, by key: `{("north",): 12}`, or pairs of key and total. A key of one
+            column needs no tuple; dates are ISO 8601, None is missing.
+        total: What each group that is not listed adds up to; None leaves those groups as they are.
+        repair: How numbers move: `scale` by their size, so that zeros stay while others can move; `shift`
+            all by the same amount.
+        description: Why, for people.
+
+    Example:
+        Districts have so many seats, and shares of a household add up to 100::
+
+            GroupTotal(column="seats", by=("district",), totals={"north": 12, "south": 9})
+            GroupTotal(column="share", by=("household",), total=100)
+    """
+
+    kind: ClassVar[str] = "groupTotal"
+    column: str
+    by: tuple[str, ...] = ()
+    totals: Mapping[Any, Any] | Sequence[tuple[Any, Any]] = ()
+    total: int | float | None = None
+    repair: Literal["scale", "shift"] = "scale"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.column, str):
+            raise SchemaError(f"GroupTotal: expected the name of a column, got {self.column!r}.")
+        object.__setattr__(self, "by", _names(self, self.by, least=0))
+        if self.column in self.by:
+            raise SchemaError(
+                f"GroupTotal: column {self.column!r} cannot make the groups that it adds up in."
+            )
+        object.__setattr__(self, "totals", _totals(self))
+        if self.total is not None:
+            object.__setattr__(self, "total", _finite(self, self.total))
+        elif not self.totals:
+            raise SchemaError(
+                "GroupTotal: expected `totals` of groups, or one `total` for each, got neither."
+            )
+        if self.repair not in ("scale", "shift"):
+            raise SchemaError(f"{self}: expected repair to be 'scale' or 'shift', got {self.repair!r}.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that make groups, and last the one that is added up."""
+        return (*self.by, self.column)
+
+    def __str__(self) -> str:
+        known = "known totals" if self.totals else f"{self.total}"
+        return f"{self.column} adds up to {known}" + (
+            f" by {', '.join(map(str, self.by))}" if self.by else ""
+        )
+
+
+PlainRule = InequalityChain | OneHot | NullTogether | Implication | UniqueKey
+"""A rule that single rows, or rows with one key, break."""
+
+RowRule = PlainRule | GroupTotal
 """A rule about values. All have `columns`, a `description`, and a text for people (`str`)."""
 
 
@@ -167,8 +248,46 @@ def conditions_tree(rule: Implication) -> Node:
     return Node(op="implies", parts=parts)
 
 
+def _totals(rule: GroupTotal) -> tuple[tuple[Key, int | float], ...]:
+    """Pairs of a key and a total, in plain values."""
+    given: Any = rule.totals.items() if isinstance(rule.totals, Mapping) else rule.totals
+    pairs = [tuple(pair) for pair in given] if isinstance(given, Iterable) and not _text(given) else [()]
+    if not all(len(pair) == 2 for pair in pairs):
+        raise SchemaError("GroupTotal: expected totals as {key: total}, or as pairs of a key and a total.")
+    found = tuple((_key(rule, key), _finite(rule, total)) for key, total in pairs)
+    if len({key for key, _ in found}) < len(found):
+        raise SchemaError("GroupTotal: expected each key once in totals.")
+    return found
+
+
+def _key(rule: GroupTotal, given: Any) -> Key:
+    parts = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    plain = tuple(_plain(part) for part in parts)
+    if len(plain) != len(rule.by) or not all(isinstance(p, (str, int, float, NoneType)) for p in plain):
+        raise SchemaError(
+            f"GroupTotal: expected keys with a plain value for each of {list(rule.by)}, got {given!r}."
+        )
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _finite(rule: GroupTotal, total: Any) -> int | float:
+    total = _plain(total)
+    if isinstance(total, bool) or not isinstance(total, (int, float)) or not math.isfinite(total):
+        raise SchemaError(f"GroupTotal of {rule.column!r}: expected totals that are numbers, got {total!r}.")
+    return total
+
+
+def _text(given: object) -> bool:
+    return isinstance(given, (str, bytes))
+
+
 def _names(rule: object, given: object, *, least: int) -> tuple[str, ...]:
-    names = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
+    names = tuple(given) if isinstance(given, Iterable) and not _text(given) else (None,)
     if not all(isinstance(n, str) for n in names) or len(set(names)) != len(names) or len(names) < least:
         raise SchemaError(
             f"{type(rule).__name__}: expected {least} or more different columns, got {given!r}."

@@ -20,15 +20,18 @@ from dpsynth.schema.columns import Boolean, Categorical
 from dpsynth.schema.constraints import ImpossibleCombinations
 from dpsynth.schema.formulas import Node, columns_of
 from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.row_checks import known_facts, read_columns, rule_broken
+from dpsynth.schema.row_checks import rule_broken
 from dpsynth.schema.row_rules import (
+    GroupTotal,
     Implication,
     InequalityChain,
     NullTogether,
+    PlainRule,
     RowRule,
     UniqueKey,
     conditions_tree,
 )
+from dpsynth.schema.row_values import known_facts, read_columns
 
 if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
@@ -49,8 +52,8 @@ def as_structural_zeros(schema: Schema) -> tuple[ImpossibleCombinations, ...]:
         schema: Has the rules.
 
     Returns:
-        What two to four columns cannot have together by one rule. Rules about keys, formulas or more columns,
-        and those over too many different values, give none: they are enforced on rows alone.
+        What two to four columns cannot have together by one rule. Rules about keys, totals, formulas or more
+        columns, and those over too many different values, give none: they are enforced on rows alone.
 
     Example:
         Let `allpairs` hold rules in its model::
@@ -65,7 +68,7 @@ def as_structural_zeros(schema: Schema) -> tuple[ImpossibleCombinations, ...]:
 def _zeros(schema: Schema, rule: RowRule) -> ImpossibleCombinations | None:
     columns = [schema.column(name) for name in rule.columns]
     modelled = [column for column in columns if isinstance(column, ModelledColumn) and column.complete]
-    if isinstance(rule, UniqueKey) or not 2 <= len(modelled) == len(columns) <= _MOST_COLUMNS:
+    if isinstance(rule, (UniqueKey, GroupTotal)) or not 2 <= len(modelled) == len(columns) <= _MOST_COLUMNS:
         return None
     if math.prod(column.size for column in modelled) > _MOST_VALUES:
         return None
@@ -104,7 +107,7 @@ def _numbers(column: NumericColumn, index: np.ndarray[Any, Any]) -> np.ndarray[A
     ).astype(float)
 
 
-def _tried(schema: Schema, rule: RowRule, columns: Sequence[ModelledColumn]) -> BoolArray | None:
+def _tried(schema: Schema, rule: PlainRule, columns: Sequence[ModelledColumn]) -> BoolArray | None:
     """Where some values of the cells meet the rule, found by trying all values, or one where one will do."""
     named = _only_missing(rule)
     known = known_facts(schema)

@@ -22,6 +22,7 @@ from dpsynth.schema.constraints import Constraint, FunctionalDependency, Impossi
 from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.numeric import Datetime, Integer, Real
 from dpsynth.schema.row_rules import (
+    GroupTotal,
     Implication,
     InequalityChain,
     NullTogether,
@@ -52,7 +53,7 @@ _KIND_OF_TYPE = {
     "yearmonth": "datetime",
 }
 _RULES: dict[str, Any] = {
-    kind.kind: kind for kind in (InequalityChain, OneHot, NullTogether, Implication, UniqueKey)
+    kind.kind: kind for kind in (InequalityChain, OneHot, NullTogether, Implication, UniqueKey, GroupTotal)
 }
 _RESOLUTION_OF_TYPE = {"date": "D", "datetime": "s", "yearmonth": "M"}
 _USUAL_PRECISION = 2
@@ -283,6 +284,8 @@ def _bounds(field: Json, constraints: Json) -> Arguments:
     keys = [key for key in ("minimum", "maximum") if key in constraints]
     if "expression" not in _object(field[EXTENSION], EXTENSION):
         raise SchemaError(f"Column {field['name']!r}: a formula needs an expression.")
+    if _object(field[EXTENSION], EXTENSION).get("result", "number") != "number":
+        return {key: constraints[key] for key in keys}
     return {key: _number(field["name"], constraints[key]) for key in keys}
 
 

@@ -40,7 +40,13 @@ _EXTENDED = (
     "rule",
     "filler",
     "expression",
+    "result",
 )
+_FORMULA_KEYS = {  # what says nothing about a result is not written
+    "number": ("origin", "outOfDomain", "precision", "expression"),
+    "date": ("origin", "outOfDomain", "resolution", "expression", "result"),
+    "truth": ("origin", "outOfDomain", "expression", "result"),
+}
 _TYPE_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -88,6 +94,8 @@ def _field(column: Column) -> Json:
     values = {
         k: getattr(column, name) for k, name in extension_keys(type(column)).items() if name not in said
     }
+    if isinstance(column, Formula):
+        values = {key: v for key, v in values.items() if key in _FORMULA_KEYS[column.result]}
     plain = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
     return field | {EXTENSION: {"kind": column.kind} | plain}
 
@@ -104,8 +112,16 @@ def _standard(column: Column) -> Json:
     if isinstance(column, NumericColumn):
         return {"type": "number" if isinstance(column, Real) else "integer"}
     if isinstance(column, Formula):
-        return {"type": "number" if column.precision else "integer"}
+        return {"type": _type_of_result(column)}
     return {"type": "any" if isinstance(column, Identifier) else "string"}
+
+
+def _type_of_result(column: Formula) -> str:
+    if column.result == "truth":
+        return "boolean"
+    if column.result == "date":
+        return "date" if column.resolution in "YMD" else "datetime"
+    return "number" if column.precision else "integer"
 
 
 def _categories(column: Categorical) -> Json:
@@ -147,10 +163,13 @@ def _constraint(constraint: Constraint) -> Json:
 
 
 def _rule(rule: RowRule) -> Json:
-    """The fields of a rule by their names; a description only if there is one."""
-    body = {_camel(field.name): getattr(rule, field.name) for field in fields(rule)}
-    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in body.items()}
-    return {"kind": rule.kind} | {key: v for key, v in plain.items() if (key, v) != ("description", "")}
+    """The fields of a rule by their names; what is empty is left out."""
+    body = {_camel(field.name): _listed(getattr(rule, field.name)) for field in fields(rule)}
+    return {"kind": rule.kind} | {key: value for key, value in body.items() if value not in ("", [], None)}
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _combination(combination: Combination) -> list[Any]:

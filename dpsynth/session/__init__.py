@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dpsynth.session._vault import PrivateTable
-from dpsynth.session.guarantee import Guarantee, LedgerPosition
+from dpsynth.session.guarantee import Guarantee, LedgerPosition, LedgerRecord
 from dpsynth.session.measurer import Measurer
-from dpsynth.session.plan import Plan, Step
+from dpsynth.session.plan import Commitment, Plan, Step
 from dpsynth.session.progress import Progress
 from dpsynth.session.reading import Source
 from dpsynth.session.session import Session
 from dpsynth.session.transcript import Replay, Transcript
 
 __all__ = [
+    "Commitment",
     "Guarantee",
     "LedgerPosition",
+    "LedgerRecord",
     "Measurer",
     "Plan",
     "PrivateTable",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dpsynth.errors import BudgetExceededError, MechanismError, PrivacyError
-from dpsynth.ledger import Account, Ledger, Spend, Standing
+from dpsynth.ledger import Account, Ledger, Reservation, Spend, Standing
 from dpsynth.mechanisms import MECHANISMS, tainted
 from dpsynth.mechanisms.base import Measurement, Mechanism
 from dpsynth.mechanisms.encoded import EncodedTable
@@ -43,6 +43,11 @@ class Spending:
     def started(self) -> bool:
         """Whether a reservation stands."""
         return self._standing is not None
+
+    @property
+    def reservation(self) -> Reservation:
+        """What was set aside."""
+        return self._held().reservation
 
     @property
     def steps(self) -> int:

@@ -10,20 +10,44 @@ from dpsynth._version import __version__
 from dpsynth.errors import StorageError
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.events import Event, event_from_json
-from dpsynth.privacy.risk import Risk, risk, risk_of_pairs
+from dpsynth.privacy.risk import Risk, risk
 from dpsynth.privacy.unit import Unit
+from dpsynth.session.plan import Commitment
 
-__all__ = ["Guarantee", "LedgerPosition"]
+__all__ = ["Guarantee", "LedgerPosition", "LedgerRecord"]
 
-_KIND = "dpsynth-guarantee/1"
+_KIND = "dpsynth-guarantee/2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerPosition:
-    """Where the ledger stood after the run: the last entry's number and digest."""
+    """An entry of a ledger: its number and digest."""
 
     sequence: int
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerRecord:
+    """Where the run stands in the ledger that paid for it.
+
+    Attributes:
+        ledger: The ledger's own random name.
+        before: The last entry before the run.
+        reserved: The entry that reserved the whole price.
+        after: The last entry when the run was complete.
+    """
+
+    ledger: str
+    before: LedgerPosition
+    reserved: LedgerPosition
+    after: LedgerPosition
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LedgerRecord:
+        """Read back what `asdict` writes."""
+        places = {name: LedgerPosition(**data[name]) for name in ("before", "reserved", "after")}
+        return cls(**{**data, **places})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +62,11 @@ class Guarantee:
         dataset: Name of the ledger account that paid.
         partition: The part of its people that the run read; None for all.
         method: Generator.
+        configuration: Its settings, as `configuration_of` tells them.
         events: Everything that touched the data, in order.
         labels: What each event was for.
-        adaptive: Whether parameters of later events depended on earlier answers.
-        ledger: Where the ledger stood afterwards.
-        plan_digest: What was committed before the first draw.
+        committed: What was fixed, and reserved as a whole, before the first draw.
+        ledger: Where the run stands in the ledger.
         taints: Reasons why this run can never be certified; empty if there is none.
         version: Version of dpsynth.
     """
@@ -53,11 +77,11 @@ class Guarantee:
     unit: Unit
     dataset: str
     method: str
+    configuration: Mapping[str, Any]
     events: tuple[Event, ...]
     labels: tuple[str, ...]
-    adaptive: bool
-    ledger: LedgerPosition
-    plan_digest: str
+    committed: Commitment
+    ledger: LedgerRecord
     taints: tuple[str, ...] = ()
     partition: str | None = None
     version: str = __version__
@@ -67,12 +91,23 @@ class Guarantee:
         """Whether nothing bars this run from being certified."""
         return not self.taints
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether parameters of later events depended on earlier answers."""
+        return self.committed.adaptive
+
+    @property
+    def plan_digest(self) -> str:
+        """What the ledger holds of the commitment."""
+        return self.committed.digest()
+
     def risk(self) -> Risk:
-        """What the guarantee means for one person, from the whole trade-off curve."""
-        if self.adaptive:
-            # Later parameters followed earlier answers: what was committed is known, its curve is not.
-            return risk_of_pairs(((self.epsilon, self.delta),))
-        return risk(self.events, delta=self.delta)
+        """What the guarantee means for one person, from the whole trade-off curve.
+
+        For an adaptive run it is that of the whole that its filter kept to: where it stopped depends on
+        the data.
+        """
+        return risk(self.committed.events, delta=self.delta, adaptive=self.adaptive)
 
     def in_words(self) -> str:
         """The guarantee in a few plain sentences."""
@@ -105,11 +140,11 @@ class Guarantee:
             "dataset": self.dataset,
             "partition": self.partition,
             "method": self.method,
+            "configuration": dict(self.configuration),
             "events": [event.to_json() for event in self.events],
             "labels": list(self.labels),
-            "adaptive": self.adaptive,
+            "committed": self.committed.to_json(),
             "ledger": asdict(self.ledger),
-            "plan_digest": self.plan_digest,
             "certifiable": self.certifiable,
             "taints": list(self.taints),
             "version": self.version,
@@ -130,7 +165,8 @@ class Guarantee:
             body["unit"] = Unit(**body["unit"])
             body["events"] = tuple(event_from_json(event) for event in body["events"])
             body["labels"] = tuple(body["labels"])
-            body["ledger"] = LedgerPosition(**body["ledger"])
+            body["committed"] = Commitment.from_json(body["committed"])
+            body["ledger"] = LedgerRecord.from_json(body["ledger"])
             body["taints"] = tuple(body["taints"])
             guarantee = cls(**body)
         except (KeyError, TypeError) as error:
@@ -142,13 +178,18 @@ class Guarantee:
         return guarantee
 
     def holds(self) -> bool:
-        """Whether epsilon and delta cover the events, recomputed.
+        """Whether epsilon and delta cover what was committed, recomputed, and that covers the events.
 
         Raises:
             MissingExtraError: It is a price by privacy loss distributions, whose package is not installed.
         """
+        if not self.adaptive and self.committed.events != self.events:
+            return False
+        return all(self._covers(events) for events in {self.committed.events, self.events})
+
+    def _covers(self, events: tuple[Event, ...]) -> bool:
         thorough = self.engine == "pld"
-        cost = price(self.events, delta=self.delta, adaptive=self.adaptive, thorough=thorough)
+        cost = price(events, delta=self.delta, adaptive=self.adaptive, thorough=thorough)
         return cost.epsilon <= self.epsilon
 
     def _repr_html_(self) -> str:

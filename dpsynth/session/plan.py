@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import Event, event_from_json
 
-__all__ = ["Plan", "Step"]
+__all__ = ["Commitment", "Plan", "Step"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +20,41 @@ class Step:
     label: str
     event: Event
     detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commitment:
+    """What the ledger is told of a plan before the first draw: enough to price it, and to recognise it.
+
+    Attributes:
+        method: What will run.
+        adaptive: Whether the events are a whole that a filter keeps to, instead of the draws themselves.
+        events: What is paid.
+    """
+
+    method: str
+    adaptive: bool
+    events: tuple[Event, ...]
+
+    def digest(self) -> str:
+        """SHA-256 over the commitment as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` reads them back."""
+        events = [event.to_json() for event in self.events]
+        return {"method": self.method, "adaptive": self.adaptive, "events": events}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Commitment:
+        """Read a commitment back.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field is unknown.
+            UnsupportedEventError: This version does not know an event.
+        """
+        return cls(**{**data, "events": tuple(event_from_json(event) for event in data["events"])})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +88,11 @@ class Plan:
         """The events of all steps, in order."""
         return tuple(step.event for step in self.steps)
 
+    @property
+    def commitment(self) -> Commitment:
+        """What a session commits to the ledger before drawing."""
+        return Commitment(method=self.method, adaptive=self.adaptive, events=self.events)
+
     def digest(self) -> str:
-        """SHA-256 over method, mode and events: what a session commits to the ledger before drawing."""
-        events = [event.to_json() for event in self.events]
-        body = {"method": self.method, "adaptive": self.adaptive, "events": events}
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        """SHA-256 over method, mode and events."""
+        return self.commitment.digest()

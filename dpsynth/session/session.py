@@ -22,8 +22,10 @@ from dpsynth.privacy.events import Event, ZCDPEvent
 from dpsynth.session._spending import Spending
 from dpsynth.session._vault import PrivateTable, content_of
 from dpsynth.session.checkpoint import Checkpoint, seed_of
+from dpsynth.session.configuration import configuration_of
 from dpsynth.session.discover import discover, needs_categories, plan_discovery
-from dpsynth.session.guarantee import Guarantee, LedgerPosition
+from dpsynth.session.guarantee import Guarantee, LedgerPosition, LedgerRecord
+from dpsynth.session.plan import Commitment
 from dpsynth.session.progress import Progress
 from dpsynth.session.transcript import Transcript
 
@@ -84,7 +86,9 @@ class Session:
         self._bought = 0
         self._adaptive = False
         self._plan: Plan | None = None
-        self._position: LedgerPosition | None = None
+        self._place: LedgerRecord | None = None
+        self._committed: Commitment | None = None
+        self._configuration: dict[str, Any] = {}
         self._cost: Price | None = None
 
     @classmethod
@@ -157,8 +161,9 @@ class Session:
         plan = plan_discovery(self._schema, rho=share * rho, delta=failure, cells=cells)
         # Rounded down, so that the two phases never add up to more than the whole.
         self._granted = Budget(rho=math.nextafter(rho - share * rho, 0.0), delta=rest)
-        whole = self._price((*plan.events, ZCDPEvent(rho=self._granted.rho or 0.0)), adaptive=True)
-        self._reserve(whole, method="discovery, then a generator", plan_digest=plan.digest())
+        events = (*plan.events, ZCDPEvent(rho=self._granted.rho or 0.0))
+        whole = Commitment(method="discovery, then a generator", adaptive=True, events=events)
+        self._reserve(self._price(events, adaptive=True), whole)
         self._spending.commit_steps(plan.steps)
         self._schema = discover(self._schema, self._ask, plan)
         self._bought = self._spending.steps
@@ -214,7 +219,7 @@ class Session:
         self._plan = plan
         self._commit(plan)
         if not self._spending.started:
-            self._reserve(cost, method=plan.method, plan_digest=plan.digest(), record=record)
+            self._reserve(cost, plan.commitment, record=record)
         table = content_of(self._table).table(self._schema.modelled)
 
         def measure(mechanism: Mechanism) -> Measurement:
@@ -233,8 +238,9 @@ class Session:
 
         model = generator.fit(_Door(self._schema, self._granted, measure), rng=record.seed if record else rng)
         self._spending.finish()
-        head = self._ledger.head()
-        self._position = LedgerPosition(sequence=head.seq, digest=head.digest)
+        resolved = getattr(generator, "resolved", None)  # of a method that chooses another one in public
+        chosen = generator if resolved is None else resolved(self._schema, self._granted)
+        self._place, self._configuration = self._recorded(), configuration_of(chosen)
         return model
 
     @property
@@ -254,7 +260,7 @@ class Session:
         Raises:
             PrivacyError: The run is not finished.
         """
-        plan, position, cost = self._finished()
+        plan, place, committed, cost = self._finished()
         return Guarantee(
             epsilon=cost.epsilon,
             delta=cost.delta,
@@ -263,11 +269,11 @@ class Session:
             dataset=self._account.dataset,
             partition=self._account.partition,
             method=plan.method,
+            configuration=self._configuration,
             events=tuple(m.event for m in self._spending.measurements),
             labels=tuple(self._spending.labels),
-            adaptive=self._adaptive,
-            ledger=position,
-            plan_digest=plan.digest(),
+            committed=committed,
+            ledger=place,
             taints=self._taints(),
         )
 
@@ -297,14 +303,13 @@ class Session:
             )
         return cost
 
-    def _reserve(
-        self, cost: Price, *, method: str, plan_digest: str, record: Checkpoint | None = None
-    ) -> None:
+    def _reserve(self, cost: Price, committed: Commitment, *, record: Checkpoint | None = None) -> None:
         # What was committed is what the run costs, even if it stops early: where it stops may depend
         # on the data.
-        self._cost = cost
+        self._cost, self._committed = cost, committed
         spend = Spend(epsilon=cost.epsilon, delta=cost.delta, rho=cost.rho)
-        self._spending.reserve(spend, method=method, plan_digest=plan_digest, record=record)
+        digest = committed.digest()
+        self._spending.reserve(spend, method=committed.method, plan_digest=digest, record=record)
 
     def _record(self, path: Path, rng: object) -> Checkpoint:
         if self._adaptive or self._spending.started:
@@ -316,10 +321,21 @@ class Session:
         made = Checkpoint(path=path, ledger=self._ledger.identity, transcript=empty, seed=seed_of(rng))
         return made.begun(seeded=rng is not None)
 
-    def _finished(self) -> tuple[Plan, LedgerPosition, Price]:
-        if self._plan is None or self._position is None or self._cost is None:
+    def _recorded(self) -> LedgerRecord:
+        reserved, head = self._spending.reservation, self._ledger.head()
+        before = self._ledger.entries(since=reserved.seq - 1)[0]
+        return LedgerRecord(
+            ledger=self._ledger.identity,
+            before=LedgerPosition(sequence=before.seq, digest=before.digest),
+            reserved=LedgerPosition(sequence=reserved.seq, digest=reserved.digest),
+            after=LedgerPosition(sequence=head.seq, digest=head.digest),
+        )
+
+    def _finished(self) -> tuple[Plan, LedgerRecord, Commitment, Price]:
+        done = self._plan, self._place, self._committed, self._cost
+        if any(part is None for part in done):
             raise PrivacyError("The run is not finished: call `run` first. What it reserved stays spent.")
-        return self._plan, self._position, self._cost
+        return done  # type: ignore[return-value]  # none is None
 
     def _taints(self) -> tuple[str, ...]:
         reasons = []

@@ -8,7 +8,7 @@ import pytest
 from cli.test_run import dpsynth
 from evaluation.people import SCHEMA, people
 
-from dpsynth.ledger import Ledger
+from dpsynth.ledger import Cap, Ledger
 
 
 @pytest.fixture
@@ -36,11 +36,12 @@ def test_a_release_is_judged_and_scores_are_bought(place: Path, capsys: pytest.C
     published = json.loads((place / "mine" / "published-scores.json").read_text())
     assert published["disclosure"]["kind"] == "dp"
     assert published["facts"] == {}
-    assert "published_tvd2" in [result["name"] for result in published["results"]]
+    names = [result["name"] for result in published["results"]]
+    assert {"published_tvd2", "published_accuracy_class"} <= set(names)
     with Ledger.open(place / "release.ledger.db") as ledger:
         (account,) = ledger.statement("real")
     assert account.spent.epsilon == pytest.approx(1.5, abs=1e-3)
-    assert [run.method for run in account.runs] == ["independent", "published scores"]
+    assert [run.method for run in account.runs] == ["independent", "published scores", "published accuracy"]
 
 
 def test_pages_are_written_from_files(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,3 +71,9 @@ def test_scores_without_a_ledger_are_refused_before_any_work(
     assert not (place / "mine").exists()
     assert dpsynth(place, *asked, "--quick", *bought, "misspelt.db") == 1  # no second book is begun
     assert not (place / "misspelt.db").exists()
+    capsys.readouterr()
+    with Ledger.open(place / "release.ledger.db") as ledger:
+        ledger.set_cap(ledger.account("real", str(SCHEMA.unit)), Cap(epsilon=1.05, delta=1e-5), reason="test")
+    assert dpsynth(place, *asked, "--quick", *bought, "release.ledger.db") == 1
+    assert "no room" in capsys.readouterr().err
+    assert not (place / "mine").exists()  # nothing was compared

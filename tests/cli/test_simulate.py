@@ -12,6 +12,10 @@ import pytest
 from pyarrow import parquet
 
 from dpsynth.cli import app as application
+from dpsynth.schema.columns import Datetime
+from dpsynth.schema.formula_column import Formula
+from dpsynth.schema.row_checks import adherence
+from dpsynth.schema.row_rules import InequalityChain
 from dpsynth.schema.schema import Schema
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "no-data-yet.md"
@@ -41,6 +45,17 @@ def test_from_a_schema_to_rules_to_a_table(folder: Path, capsys: pytest.CaptureF
     assert len(pd.read_csv("people.csv")) == 70
     said = json.loads((folder / "people.guarantee.json").read_text())
     assert (said["kind"], said["epsilon"], said["seed"]) == ("dpsynth-simulation/1", 0.0, 3)
+
+
+def test_rules_of_a_schema_hold_in_the_file(folder: Path) -> None:
+    columns = tuple(Datetime(name=n, minimum="2024-01-01", maximum="2024-12-31") for n in ("came", "left"))
+    stay = Formula(name="stay", expression="left - came", precision=0, maximum=200)
+    rule = InequalityChain(columns=("came", "left"))
+    schema = Schema(columns=(*columns, stay), rules=(rule,))
+    schema.save(folder / "visits.schema.json")
+    assert dpsynth("simulate", "--from-schema", "visits.schema.json", "--out", "visits.yaml") == 0
+    assert dpsynth("simulate", "visits.yaml", "--rows", "300", "--out", "visits.csv") == 0
+    assert adherence(schema, pd.read_csv("visits.csv")) == {str(rule): 1.0, "stay = left - came": 1.0}
 
 
 def test_parquet_carries_the_statement(folder: Path) -> None:

@@ -3,9 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evaluation.five import five
+from evaluation.people import SCHEMA, people
 from sklearn.metrics import cohen_kappa_score
 
-from dpsynth.evaluation.importance import Models, _agree, agreement, importance, rank_correlation
+from dpsynth.evaluation.importance import (
+    Models,
+    _agree,
+    agreement,
+    importance,
+    permutation_importance,
+    rank_correlation,
+)
+from dpsynth.evaluation.learners import fit
 from dpsynth.evaluation.splits import Target, split
 from dpsynth.evaluation.tables import Tables
 
@@ -49,3 +58,17 @@ def test_numbers_agree_by_cell() -> None:
     assert share.ceiling is not None
     assert share.floor < share.value <= 1
     assert kappa.value < share.value
+
+
+def test_importances_do_not_depend_on_how_many_columns_are_asked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables = Tables.read(people(400), people(400, seed=1), SCHEMA)
+    target = Target.of(tables, "class")
+    model = fit(tables, target, "gradient_boosting", tables.real, quick=True)
+    found = []
+    for cells in (1, 2**22):
+        monkeypatch.setattr("dpsynth.evaluation.importance._MOST_CELLS", cells)
+        found.append(permutation_importance(model, tables.real, repeats=2, seed=0).tolist())
+    assert found[0] == found[1]
+    assert max(found[0]) > 0.1

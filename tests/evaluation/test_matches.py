@@ -91,3 +91,16 @@ def test_without_a_holdout_the_share_stands_alone_and_says_so() -> None:
 def test_a_sensitive_column_that_is_none_is_refused() -> None:
     with pytest.raises(DataError, match="height"):
         exact_matches(Tables.read(REAL, REAL, SCHEMA), sensitive=("height",))
+
+
+def test_many_columns_of_many_codes_are_numbered_without_overflow() -> None:
+    """Thirty columns of a thousand codes: their combinations do not fit 64 bits, so they are squeezed."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 1000, (50, 30))
+    first, second = numbered([rows, rows[::-1]])
+    assert len(set(first.tolist())) == 50
+    assert first.tolist() == second[::-1].tolist()
+    nearly = rows.copy()
+    nearly[:, 0] += 1
+    ours, theirs = numbered([rows, nearly])
+    assert not np.isin(ours, theirs).any()

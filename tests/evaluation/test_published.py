@@ -89,3 +89,63 @@ def test_what_cannot_be_told_is_refused_before_anything_is_drawn() -> None:
         with pytest.raises(ConfigurationError, match="two columns"):
             published_scores(real[["age"]], real[["age"]], one, budget=BUDGET, ledger=ledger, dataset="one")
         assert not [run for account in ledger.statement() for run in account.runs]
+
+
+def test_the_accuracy_on_a_holdout_is_charged_with_the_scores() -> None:
+    """A cap of exactly the budget is enough for both tables, and nothing is left of it."""
+    real, synthetic, holdout = people(3000), people(3000, seed=1), people(2000, seed=2)
+    with Ledger.in_memory() as ledger:
+        ledger.account("people", str(SCHEMA.unit), cap=Cap(epsilon=0.5, delta=1e-6))
+        distance, accuracy = published_scores(
+            real,
+            synthetic,
+            SCHEMA,
+            budget=BUDGET,
+            ledger=ledger,
+            dataset="people",
+            target="class",
+            holdout=holdout,
+        )
+        (statement,) = ledger.statement("people")
+    assert [run.method for run in statement.runs] == ["published scores", "published accuracy"]
+    assert [run.status for run in statement.runs] == ["committed", "committed"]
+    assert accuracy.name == "published_accuracy_class"
+    assert accuracy.floor is not None
+    assert accuracy.floor < accuracy.value - 0.1
+    whole = worst([distance.disclosure, accuracy.disclosure])
+    assert whole.epsilon == pytest.approx(statement.spent.epsilon, abs=1e-8)
+    assert 0.49 < whole.epsilon <= 0.5
+    assert whole.delta == pytest.approx(1e-6)
+    assert accuracy.disclosure.epsilon == pytest.approx(0.125, abs=1e-4)
+
+
+def test_room_for_both_tables_is_there_before_anything_is_drawn() -> None:
+    """The scores alone would fit: the broken variant, which asks for one table after the other, draws them."""
+    real = people(60)
+    asked = {"budget": BUDGET, "dataset": "people", "target": "class", "holdout": people(60, seed=1)}
+    for cap in (Cap(epsilon=0.4, delta=1e-5), Cap(epsilon=1.0, delta=8e-7)):
+        with Ledger.in_memory() as ledger:
+            ledger.account("people", str(SCHEMA.unit), cap=cap)
+            with pytest.raises(BudgetExceededError):
+                published_scores(real, real, SCHEMA, ledger=ledger, **asked)
+            (statement,) = ledger.statement("people")
+            assert not statement.runs
+
+
+def test_a_rho_budget_is_divided_too() -> None:
+    rows = people(100)
+    with Ledger.in_memory() as ledger:
+        ledger.account("people", str(SCHEMA.unit), cap=Cap(rho=0.1))
+        found = published_scores(
+            rows,
+            rows,
+            SCHEMA,
+            budget=Budget(rho=0.1, delta=1e-6),
+            ledger=ledger,
+            dataset="people",
+            target="class",
+            holdout=rows,
+        )
+        (statement,) = ledger.statement("people")
+    assert len(found) == 2
+    assert statement.spent.rho == pytest.approx(0.1, abs=1e-6)

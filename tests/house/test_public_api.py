@@ -20,6 +20,7 @@ CURATED = [
     "FittedModel",
     "Formula",
     "FunctionalDependency",
+    "GroupTotal",
     "Guarantee",
     "Identifier",
     "Implication",

@@ -352,7 +352,7 @@ def test_a_refusal_does_not_cost_a_new_reading(monkeypatch: pytest.MonkeyPatch) 
         asked: list[int] = []
         entries = database.Database.entries
         monkeypatch.setattr(
-            database.Database, "entries", lambda self, since: asked.append(since) or entries(self, since)
+            database.Database, "entries", lambda self, since=0: asked.append(since) or entries(self, since)
         )
         with pytest.raises(BudgetExceededError, match="no room"):
             ledger.reserve(account, Spend(epsilon=99.0), method="m", plan_digest="p")

@@ -262,3 +262,12 @@ def test_spending_elsewhere_on_a_part_counts_in_every_level(clock: Clock) -> Non
         for wrong in ({"source": "", "reason": "r"}, {"source": "s", "reason": ""}):
             with pytest.raises(ConfigurationError, match="without spaces"):
                 ledger.record_elsewhere(north, Spend(epsilon=1.0), **wrong)
+
+
+def test_room_is_asked_for_at_every_level() -> None:
+    with Ledger.in_memory() as ledger:
+        divided(ledger, cap=Cap(epsilon=1.0))
+        north, half = part(ledger, "north", cap=Cap(epsilon=3.0)), Spend(epsilon=0.5)
+        ledger.require_room(north, [half, half])
+        with pytest.raises(BudgetExceededError, match=r"'patients' \("):
+            ledger.require_room(north, [half, half, half])

@@ -79,6 +79,19 @@ def test_the_cap_is_exact_and_a_refusal_records_nothing() -> None:
         assert ledger.verify().ok
 
 
+def test_room_for_several_runs_is_tested_without_a_record() -> None:
+    with Ledger.in_memory() as ledger:
+        account = ledger.account("people", "rows", cap=Cap(epsilon=1.0, delta=1e-6))
+        head = ledger.head()
+        fits = [Spend(epsilon=0.7, delta=5e-7, rho=0.1), Spend(epsilon=0.3, delta=5e-7)]
+        ledger.require_room(account, fits)
+        for more in (Spend(epsilon=0.300000001, delta=1e-9), Spend(epsilon=0.1, delta=6e-7)):
+            ledger.require_room(account, [more])
+            with pytest.raises(BudgetExceededError, match="people"):
+                ledger.require_room(account, [fits[0], more])
+        assert ledger.head() == head
+
+
 def test_rho_adds_up_under_the_zcdp_rule() -> None:
     with Ledger.in_memory() as ledger:
         account = open_account(ledger, cap=Cap(rho=0.5))

@@ -13,13 +13,14 @@ from dpsynth.mechanisms import (
     LaplaceMechanism,
     Marginal,
     MergedMarginal,
+    PredictionHits,
     Total,
     gaussian_sigma,
     laplace_scale,
 )
+from dpsynth.mechanisms._additive import QUERIES
 from dpsynth.mechanisms._keystream import insecure_source
 from dpsynth.mechanisms.encoded import EncodedTable
-from dpsynth.mechanisms.queries import QUERIES
 from dpsynth.privacy.events import GaussianEvent, LaplaceEvent
 from dpsynth.privacy.unit import Unit
 from dpsynth.schema.layout import Domain
@@ -151,7 +152,7 @@ def test_nothing_is_drawn_for_a_query_that_does_not_fit(mechanism, scripted) -> 
 
 
 def test_the_set_of_queries_is_closed() -> None:
-    assert set(QUERIES) == {Marginal, MergedMarginal, Total}
+    assert set(QUERIES) == {Marginal, MergedMarginal, Total, PredictionHits}
 
 
 def test_a_stated_price_must_cover_the_queries() -> None:

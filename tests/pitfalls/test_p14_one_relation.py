@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from dpsynth.mechanisms import Marginal, MarginalGap, Total
+from dpsynth.mechanisms import Marginal, MarginalGap, PredictionHits, Total
+from dpsynth.mechanisms._additive import exact_answers
 from dpsynth.mechanisms.base import Sensitivity
 from dpsynth.mechanisms.encoded import EncodedTable
 from dpsynth.privacy.unit import Unit
@@ -17,7 +18,12 @@ from dpsynth.schema.layout import Domain
 DOMAIN = Domain(columns=("x", "y"), sizes=(2, 2))
 ROWS = list(itertools.product(range(2), range(2)))
 PEOPLE = {k: [p for n in range(k + 1) for p in itertools.product(ROWS, repeat=n)] for k in (1, 2)}
-QUERIES = (Marginal(columns=("x",)), Marginal(columns=("x", "y")), Total())
+QUERIES = (
+    Marginal(columns=("x",)),
+    Marginal(columns=("x", "y")),
+    Total(),
+    PredictionHits(target="y", columns=("x",), weights=(np.array([[1, 0], [0, 1]]),)),
+)
 SCORE = MarginalGap(
     cliques=(("x",), ("x", "y")),
     estimates=(np.array([3, -1]), np.array([9, 0, 0, -2])),
@@ -49,7 +55,7 @@ UNITS = [
 
 
 def observed(query, pairs) -> tuple[float, float]:
-    moves = [one.counts_of([query.counted])[0] - two.counts_of([query.counted])[0] for one, two in pairs]
+    moves = [exact_answers(one, [query])[0] - exact_answers(two, [query])[0] for one, two in pairs]
     return max(np.abs(m).sum() for m in moves), max(math.sqrt((m**2).sum()) for m in moves)
 
 

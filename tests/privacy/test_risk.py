@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.errors import ConfigurationError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import mu_of
 from dpsynth.privacy.events import (
@@ -20,7 +19,7 @@ from dpsynth.privacy.events import (
     PoissonGaussianEvent,
     ZCDPEvent,
 )
-from dpsynth.privacy.risk import Risk, risk, risk_of_pairs
+from dpsynth.privacy.risk import Risk, powers, risk
 
 
 @pytest.mark.parametrize(
@@ -51,14 +50,23 @@ def test_the_risk_of_gaussian_guarantees(
     [(0.5, 0.245, 0.017), (1, 0.462, 0.027), (3, 0.905, 0.20), (5, 0.987, 0.99)],
 )
 def test_one_pair_alone_says_much_less(epsilon: float, advantage: float, at_1_percent: float) -> None:
-    found = risk_of_pairs([(epsilon, 1e-6)])
-    assert found.basis == "pairs"
+    alone = [ApproximateEvent(epsilon=epsilon, delta=1e-6)]
+    found = risk(alone, delta=1e-6)
+    assert found.basis == "profile"
     assert found.advantage == pytest.approx(advantage, abs=6e-4)
     assert found.tpr_at_1_percent_fpr == pytest.approx(at_1_percent, rel=0.04)
-    assert (
-        found.advantage
-        >= risk([GaussianEvent(mu=mu_of(Budget(epsilon=epsilon, delta=1e-6)))], delta=1e-6).advantage
-    )
+    whole = risk([GaussianEvent(mu=mu_of(Budget(epsilon=epsilon, delta=1e-6)))], delta=1e-6)
+    assert found.advantage >= whole.advantage
+
+
+@pytest.mark.parametrize("events", [[GaussianEvent(mu=0.7)], [LaplaceEvent(epsilon=0.5), ZCDPEvent(rho=0.1)]])
+def test_the_curve_is_that_of_the_figures_and_rises(events: list[Event]) -> None:
+    rates = (0.0, 0.001, 0.01, 0.1, 0.5, 1.0)
+    found = powers(events, rates, delta=1e-6)
+    figures = risk(events, delta=1e-6)
+    assert (found[1], found[2]) == (figures.tpr_at_0_1_percent_fpr, figures.tpr_at_1_percent_fpr)
+    assert list(found) == sorted(found)
+    assert all(rate <= power <= 1 for rate, power in zip(rates, found, strict=True))
 
 
 @given(st.floats(min_value=1e-3, max_value=6), st.floats(min_value=1e-9, max_value=0.1))
@@ -92,7 +100,6 @@ def test_an_unlimited_run_has_unlimited_risk() -> None:
     assert (
         found.sentence == "There is no useful limit on how sure somebody can become that you are in the data."
     )
-    assert risk_of_pairs([(1.0, 1.0)]).advantage == 1.0
 
 
 def test_the_sentences_are_plain_and_rounded_up() -> None:
@@ -132,9 +139,3 @@ def test_nothing_spent_nothing_risked() -> None:
     found = risk([], delta=0.0)
     assert found.advantage == 0.0
     assert found.tpr_at_1_percent_fpr == pytest.approx(0.01)
-
-
-@pytest.mark.parametrize("pairs", [[], [(-1.0, 0.0)], [(1.0, -1.0)], [(math.nan, 0.0)]])
-def test_impossible_pairs_are_refused(pairs: list[tuple[float, float]]) -> None:
-    with pytest.raises(ConfigurationError, match="Expected"):
-        risk_of_pairs(pairs)

@@ -7,6 +7,7 @@ import pytest
 
 from dpsynth.release.dtypes import input_dtypes, restore_dtypes
 from dpsynth.schema.columns import Boolean, Categorical, Datetime, Integer, Real
+from dpsynth.schema.formula_column import Formula
 from dpsynth.schema.schema import Schema
 
 SCHEMA = Schema(
@@ -61,3 +62,22 @@ def test_types_come_back_where_schema_and_values_allow(
 def test_only_pandas_frames_have_types_to_restore(synthetic: pd.DataFrame) -> None:
     assert input_dtypes("a.csv") == {}
     assert set(input_dtypes(synthetic)) == set(synthetic.columns)
+
+
+@pytest.mark.parametrize(
+    ("formula", "made", "given"),
+    [
+        (Formula(name="x", expression="d + 1", result="date"), "datetime64[s]", "datetime64[ns]"),
+        (Formula(name="x", expression="b", result="truth"), "boolean", "bool"),
+        (Formula(name="x", expression="1", precision=0), "int64", "int16"),
+        (Formula(name="x", expression="1"), "float64", "float32"),
+    ],
+)
+def test_formulas_get_their_types_back_like_columns_of_their_kind(
+    formula: Formula, made: str, given: str
+) -> None:
+    schema = Schema(columns=(*SCHEMA.columns, formula))
+    frame = pd.DataFrame({"x": pd.Series([1, 1], dtype="int64").astype(made)})
+    assert restore_dtypes(frame, schema, {"x": pd.Series([], dtype=given).dtype})["x"].dtype == given
+    other = pd.Series([], dtype="str").dtype
+    assert restore_dtypes(frame, schema, {"x": other})["x"].dtype == made

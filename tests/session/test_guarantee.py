@@ -4,28 +4,22 @@ import json
 from dataclasses import replace
 
 import pytest
+from promises import promise
 
 from dpsynth.errors import StorageError
 from dpsynth.privacy.events import ComposedEvent, ExponentialEvent, GaussianEvent, RepeatedEvent
 from dpsynth.privacy.unit import Unit
-from dpsynth.session import Guarantee, LedgerPosition
+from dpsynth.session import Guarantee
 
-GUARANTEE = Guarantee(
-    epsilon=1.0,
+GUARANTEE = promise(
+    GaussianEvent(mu=0.05),
+    RepeatedEvent(event=ExponentialEvent(epsilon=0.01), times=3),
+    ComposedEvent(events=(GaussianEvent(mu=0.01), ExponentialEvent(epsilon=0.02))),
     delta=1e-9,
-    engine="zcdp",
+    epsilon=1.0,
     unit=Unit(id_column="person", contributions=3),
     dataset="<b>people</b>",
-    method="mst",
-    events=(
-        GaussianEvent(mu=0.05),
-        RepeatedEvent(event=ExponentialEvent(epsilon=0.01), times=3),
-        ComposedEvent(events=(GaussianEvent(mu=0.01), ExponentialEvent(epsilon=0.02))),
-    ),
     labels=("marginals", "tree", "pairs"),
-    adaptive=False,
-    ledger=LedgerPosition(sequence=7, digest="ab"),
-    plan_digest="cd",
 )
 
 

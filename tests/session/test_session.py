@@ -22,6 +22,7 @@ from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
 from dpsynth.privacy.events import GaussianEvent, LaplaceEvent, ZCDPEvent
+from dpsynth.privacy.risk import risk
 from dpsynth.privacy.unit import Unit
 from dpsynth.schema.schema import Schema
 from dpsynth.session import Guarantee, Plan, PrivateTable, Progress, Replay, Session, Step
@@ -81,7 +82,13 @@ def test_the_guarantee_covers_what_was_drawn(frame: pd.DataFrame, schema: Schema
     assert guarantee.epsilon <= 1.0
     assert guarantee.epsilon == price(guarantee.events, delta=1e-6).epsilon
     assert guarantee.certifiable
-    assert guarantee.ledger.sequence == ledger.head().seq
+    head, entries = ledger.head(), ledger.entries()
+    assert (guarantee.ledger.after.sequence, guarantee.ledger.after.digest) == (head.seq, head.digest)
+    assert guarantee.ledger.before.digest == entries[guarantee.ledger.before.sequence].digest
+    reserved = entries[guarantee.ledger.reserved.sequence].content
+    assert reserved["kind"] == "reserve"
+    assert reserved["plan"] == guarantee.plan_digest
+    assert guarantee.ledger.ledger == ledger.identity
     assert "marginal of age" in guarantee.labels
 
 
@@ -303,7 +310,7 @@ def test_an_adaptive_run_lives_under_a_filter_and_costs_the_whole(
         price(guarantee.events, delta=1e-6, adaptive=True).epsilon < guarantee.epsilon
     )  # where it stopped is not the price
     assert guarantee.holds()
-    assert guarantee.risk().basis == "pairs"
+    assert guarantee.risk() == risk((whole,), delta=1e-6, adaptive=True)
     assert set(guarantee.labels) == {"rounds"}
 
 

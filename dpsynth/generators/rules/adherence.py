@@ -1,4 +1,4 @@
-"""Reads a written table back and counts which rows meet constraints and formulas."""
+"""Reads a written table back and counts which rows meet constraints, formulas and rules."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dpsynth.errors import DataError
-from dpsynth.generators.rules.columns import ColumnRule
-from dpsynth.generators.rules.declared import schema_column
 from dpsynth.generators.rules.derived import DerivedRule, written
-from dpsynth.schema.column import ModelledColumn
-from dpsynth.schema.columns import Categorical
-from dpsynth.schema.encode import read_values
+from dpsynth.generators.rules.frames import read_column
+from dpsynth.generators.rules.obeying import Obedience
 from dpsynth.schema.formulas.evaluation import Values, evaluate, violated
 from dpsynth.schema.formulas.facts import Facts
 from dpsynth.schema.formulas.syntax import columns_of, parse
@@ -26,7 +22,7 @@ __all__ = ["adherence"]
 
 
 def adherence(rules: Rules, frame: pd.DataFrame) -> dict[str, float]:
-    """The share of rows that meets each constraint and each formula of `rules`."""
+    """The share of rows that meets each constraint, formula and rule of `rules`."""
     rows, known = len(frame), rules.facts
     nodes = {text: parse(text, where=f"Constraint {text!r}") for text in rules.constraints}
     derived = [rule for rule in rules.columns if isinstance(rule, DerivedRule)]
@@ -35,7 +31,7 @@ def adherence(rules: Rules, frame: pd.DataFrame) -> dict[str, float]:
         *formulas
     }
     columns = {
-        rule.name: _read(rule, known[rule.name], frame) for rule in rules.columns if rule.name in needed
+        rule.name: read_column(rule, known[rule.name], frame) for rule in rules.columns if rule.name in needed
     }
     shares = {text: 1.0 - _share(violated(node, columns, rows)) for text, node in nodes.items()}
     for rule in derived:
@@ -43,6 +39,10 @@ def adherence(rules: Rules, frame: pd.DataFrame) -> dict[str, float]:
         shares[f"{rule.name} = {rule.formula}"] = 1.0 - _share(
             _differs(rule, expected, columns[rule.name], known)
         )
+    if rules.obeys is not None:
+        obedience = Obedience(rules)
+        broken = obedience.broken(frame) | obedience.repeats(frame)
+        shares |= {text: 1.0 - _share(mask) for text, mask in broken.items()}
     return shares
 
 
@@ -61,25 +61,3 @@ def _differs(
     if expected.kind == "number":
         wrong |= ~found.gaps & ((found.data < limits.low - scale) | (found.data > limits.high + scale))
     return np.asarray(wrong)
-
-
-def _read(rule: ColumnRule, facts: Facts, frame: pd.DataFrame) -> Values:
-    if rule.name not in frame.columns:
-        raise DataError(f"There is no column {rule.name!r}. Expected all columns that constraints use.")
-    column = schema_column(rule, facts, bounded=False)
-    if not isinstance(column, ModelledColumn):
-        missing = frame[rule.name].isna().to_numpy()
-        return Values(kind="free", data=np.zeros(len(frame)), gaps=missing)
-    readings = read_values(column, frame[rule.name])
-    gaps = np.isnan(readings)
-    if np.isinf(readings).any():
-        raise DataError(f"Column {rule.name!r} has values that its rule cannot give; correct them.")
-    data = np.where(gaps, 0.0, readings)
-    if facts.kind == "truth":
-        return Values(kind="truth", data=data > 0, gaps=gaps)
-    if facts.kind == "text":
-        return Values(kind="text", data=data.astype(np.int64), gaps=gaps, texts=facts.texts)
-    if isinstance(column, Categorical):
-        numbers = np.array(column.known_categories, dtype=np.float64)
-        return Values(kind="number", data=numbers[data.astype(np.int64)], gaps=gaps)
-    return Values(kind=facts.kind, data=data, gaps=gaps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from dpsynth.generators.rules.parts import refuse
 from dpsynth.schema.formulas.evaluation import Values, floor_to
 from dpsynth.schema.formulas.facts import Facts, facts_of
 from dpsynth.schema.formulas.syntax import parse
+from dpsynth.schema.numeric import Resolution
 
-__all__ = ["DerivedRule", "written"]
+__all__ = ["LARGEST_UNITS", "DerivedRule", "written"]
 
-_LARGEST_UNITS = 2.0**50  # beyond, numbers and their roundings are not exact: such a result is missing
+LARGEST_UNITS = 2.0**53
+"""Beyond, whole numbers are not exact as floats: such a result is missing, as in a schema's formulas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +32,7 @@ class DerivedRule(ColumnRule):
         decimals: Digits after the point, for numbers.
         minimum: No number is below: rows that break this are drawn again.
         maximum: No number is above.
+        resolution: Of dates; finer parts are cut off. None leaves that of the formula.
     """
 
     kind: ClassVar[str] = "derived"
@@ -37,12 +40,17 @@ class DerivedRule(ColumnRule):
     decimals: int = 2
     minimum: float | None = None
     maximum: float | None = None
+    resolution: Resolution | None = None
 
     def __post_init__(self) -> None:
         ColumnRule.__post_init__(self)
         parse(self.formula, where=f"Column {self.name!r}")
         if self.decimals not in range(MOST_DECIMALS + 1):
             refuse(self.name, f"expected decimals from 0 to {MOST_DECIMALS}, got {self.decimals!r}")
+        if self.resolution not in (None, *get_args(Resolution)):
+            refuse(
+                self.name, f"expected a resolution of {list(get_args(Resolution))}, got {self.resolution!r}"
+            )
         for field in ("minimum", "maximum"):
             value = getattr(self, field)
             if (
@@ -59,7 +67,11 @@ class DerivedRule(ColumnRule):
         if found.kind != "number":
             if self.minimum is not None or self.maximum is not None:
                 refuse(self.name, "minimum and maximum are for formulas that give numbers; use a constraint")
-            return found
+            if self.resolution is None:
+                return found
+            if found.kind != "date":
+                refuse(self.name, "a resolution is for formulas that give dates; leave it out")
+            return replace(found, resolution=self.resolution)
         scale = 10.0**self.decimals
         low, high = (
             turn(round(end * scale, 3)) / scale if math.isfinite(end) else end
@@ -71,7 +83,7 @@ class DerivedRule(ColumnRule):
             refuse(
                 self.name, f"its formula gives values from {found.low} to {found.high}, outside its bounds"
             )
-        exact = max(abs(low), abs(high)) * scale <= _LARGEST_UNITS
+        exact = max(abs(low), abs(high)) * scale <= LARGEST_UNITS
         return replace(found, low=low, high=high, gaps=found.gaps or not exact)
 
 
@@ -80,7 +92,7 @@ def written(rule: DerivedRule, facts: Facts, found: Values) -> Values:
     data, gaps, scale = found.data, found.gaps, 10.0**rule.decimals
     if found.kind == "number":
         with np.errstate(all="ignore"):
-            gaps = gaps | ~(np.abs(data) * scale <= _LARGEST_UNITS)
+            gaps = gaps | ~(np.abs(data) * scale <= LARGEST_UNITS)
             data = np.rint(np.where(gaps, 0.0, data) * scale) / scale + 0.0
     elif found.kind == "date":
         data = floor_to(np.where(found.gaps, 0.0, data), facts.resolution)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dpsynth import _lazy
-from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.errors import ConfigurationError, SchemaError, StorageError
 from dpsynth.generators.rules.columns import (
     CategoryRule,
     ColumnRule,
@@ -25,6 +25,7 @@ from dpsynth.generators.rules.dates import DateRule, DelayRule
 from dpsynth.generators.rules.derived import DerivedRule
 from dpsynth.generators.rules.distributions import Distribution
 from dpsynth.generators.rules.parts import Case, Given, Missing
+from dpsynth.schema.schema import Schema
 
 __all__ = ["FORMAT", "fields_from", "fields_to", "read_document", "write_document"]
 
@@ -127,9 +128,18 @@ def fields_from(document: Mapping[str, Any], *, known: tuple[str, ...]) -> dict[
         fields["columns"] = tuple(_column(item) for item in _list(fields["columns"], "columns"))
     if fields.get("correlation") is not None:
         fields["correlation"] = _made(RankCorrelation, fields["correlation"], "correlation")
+    if fields.get("obeys") is not None:
+        fields["obeys"] = _schema(fields["obeys"])
     if "constraints" in fields:
         fields["constraints"] = tuple(_list(fields["constraints"], "constraints"))
     return fields
+
+
+def _schema(item: Any) -> Schema:
+    try:
+        return Schema.from_json(_mapping(item, "obeys"))
+    except SchemaError as error:
+        raise ConfigurationError(f"obeys: {error}") from error
 
 
 def _column(item: Any) -> ColumnRule:

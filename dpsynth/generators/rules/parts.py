@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from dpsynth.schema.formulas.evaluation import Values
 from dpsynth.schema.formulas.facts import Facts, facts_of
 from dpsynth.schema.formulas.syntax import Node, parse
 
-__all__ = ["Case", "Given", "Missing", "cases_of", "condition", "listed", "refuse", "weights_of"]
+__all__ = ["Case", "Given", "Missing", "cases_of", "condition", "listed", "quoted", "refuse", "weights_of"]
 
 Array = np.ndarray[Any, Any]
 Scalar = str | int | float | bool | None
@@ -24,6 +25,11 @@ _MOST_PARENTS = 2
 def refuse(name: str, message: str) -> NoReturn:
     """Raise a `ConfigurationError` that names the column."""
     raise ConfigurationError(f"Column {name!r}: {message}.")
+
+
+def quoted(name: str) -> str:
+    """A column as formulas write it, whatever its name is."""
+    return f"col({json.dumps(name, ensure_ascii=False)})"
 
 
 def listed(name: str, argument: str, values: object) -> tuple[Any, ...]:

@@ -20,6 +20,8 @@ from dpsynth.generators.rules.columns import KeyRule
 from dpsynth.generators.rules.derived import DerivedRule
 from dpsynth.generators.rules.drawing import BLOCK, Block, draw_block
 from dpsynth.generators.rules.frames import frame_of
+from dpsynth.generators.rules.obeying import chosen_rows, obeying_blocks
+from dpsynth.generators.rules.parts import quoted
 from dpsynth.generators.table import METADATA_KEY
 from dpsynth.schema.formulas.evaluation import Values, violated
 from dpsynth.schema.formulas.syntax import Node, parse
@@ -136,18 +138,13 @@ def simulated(rules: Rules, rows: int, seed: int | None) -> SimulatedTable:
     _validate.count("seed", seed, least=0)
     _check_keys(rules, rows)
     conditions = _conditions(rules)
-    blocks, drawn = [], 0
-    for number, first in enumerate(range(0, rows, BLOCK) or (0,)):
-        values, tried = _accepted_block(rules, conditions, seed, number, min(BLOCK, rows - first))
-        blocks.append(values)
-        drawn += tried
+    draw = _redrawn_blocks if rules.obeys is None else obeying_blocks
+    blocks, accepted = draw(rules, conditions, seed, rows)
     frame = frame_of(rules, blocks, rows)
     broken = [what for what, share in adherence(rules, frame).items() if share < 1]
     if broken:  # what is written is what counts: rounding and types included
         raise ConfigurationError(f"The written table breaks {broken}. Give its columns more decimals.")
-    statement = Statement(
-        table=rules.name, rules=rules.digest(), rows=rows, seed=seed, accepted=rows / drawn if drawn else 1.0
-    )
+    statement = Statement(table=rules.name, rules=rules.digest(), rows=rows, seed=seed, accepted=accepted)
     return SimulatedTable(frame=frame, statement=statement)
 
 
@@ -163,10 +160,22 @@ def _conditions(rules: Rules) -> dict[str, Node]:
     texts = list(rules.constraints)
     for rule in rules.columns:
         if isinstance(rule, DerivedRule):
-            name = f"col({json.dumps(rule.name, ensure_ascii=False)})"
+            name = quoted(rule.name)
             texts += [f"{name} >= {rule.minimum}"] if rule.minimum is not None else []
             texts += [f"{name} <= {rule.maximum}"] if rule.maximum is not None else []
     return {text: parse(text, where=f"Constraint {text!r}") for text in texts}
+
+
+def _redrawn_blocks(
+    rules: Rules, conditions: Mapping[str, Node], seed: int, rows: int
+) -> tuple[list[dict[str, Values]], float]:
+    """So many rows that meet all conditions, in blocks, and the share of drawn rows that did."""
+    blocks, drawn = [], 0
+    for number, first in enumerate(range(0, rows, BLOCK) or (0,)):
+        values, tried = _accepted_block(rules, conditions, seed, number, min(BLOCK, rows - first))
+        blocks.append(values)
+        drawn += tried
+    return blocks, rows / drawn if drawn else 1.0
 
 
 def _accepted_block(
@@ -188,7 +197,7 @@ def _accepted_block(
         _give_up(
             rules,
             conditions,
-            {name: _some(v, wrong) for name, v in values.items()},
+            chosen_rows(values, wrong),
             (rows, drawn, len(wrong)),
         )
     return values, drawn
@@ -205,10 +214,6 @@ def _replaced(old: Values, places: Array, new: Values) -> Values:
     data, gaps = np.array(old.data), np.array(old.gaps)
     data[places], gaps[places] = new.data, new.gaps
     return Values(kind=old.kind, data=data, gaps=gaps, texts=old.texts)
-
-
-def _some(values: Values, places: Array) -> Values:
-    return Values(kind=values.kind, data=values.data[places], gaps=values.gaps[places], texts=values.texts)
 
 
 def _give_up(

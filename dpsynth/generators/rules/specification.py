@@ -45,6 +45,9 @@ class Rules:
         correlation: Rank correlations between columns of numbers, dates or ordered categories.
         constraints: Conditions that every row meets, for example `start <= end`. A row that breaks one is
             drawn again. A condition with a missing value counts as met.
+        obeys: A schema whose constraints and rules about rows every row meets as well. It holds the columns
+            that these speak about. Values that follow by a table are written, and rows are repaired
+            or drawn again as those of a model are.
         rounds: How often rows are drawn again at most, before an error says that it is hopeless.
         description: What the table is about.
 
@@ -57,6 +60,7 @@ class Rules:
     rows: int = 1000
     correlation: RankCorrelation | None = None
     constraints: tuple[str, ...] = ()
+    obeys: Schema | None = None
     rounds: int = 100
     description: str = ""
     _facts: tuple[tuple[str, Facts], ...] = field(default=(), init=False, repr=False, compare=False)
@@ -81,6 +85,10 @@ class Rules:
             node = parse(constraint, where=where)
             if facts_of(node, self.facts, where=where).kind != "truth" or not [*columns_of(node)]:
                 raise ConfigurationError(f"{where}: expected a condition on columns, such as 'start <= end'.")
+        if self.obeys is not None:
+            from dpsynth.generators.rules.obeying import check_obeys
+
+            check_obeys(self)
 
     @property
     def facts(self) -> dict[str, Facts]:
@@ -99,7 +107,7 @@ class Rules:
             The rows. `frame.attrs["dpsynth"]` holds the statement that no data was read.
 
         Raises:
-            ConfigurationError: The constraints reject too much, or a key has too few digits.
+            ConfigurationError: Constraints or rules reject too much, or a key has too few digits.
         """
         table = self.simulate(rows, seed=seed)
         frame = table.frame.copy(deep=False)
@@ -113,7 +121,7 @@ class Rules:
         return simulated(self, self.rows if rows is None else rows, seed)
 
     def adherence(self, frame: pd.DataFrame) -> dict[str, float]:
-        """The share of rows that meets each constraint and each formula; 1.0 in every table that we made.
+        """The share of rows that meets each constraint, formula and rule; 1.0 in every table that we made.
 
         Args:
             frame: A table with these columns, for example one that was written, edited and read again.
@@ -128,7 +136,7 @@ class Rules:
     def schema(self) -> Schema:
         """The schema of what the rules give: fit any generator to a sample, to rehearse or to tune.
 
-        Constraints are not taken over, and texts by pattern or by faker are declared as free text.
+        Constraints and `obeys` are not taken over; texts by pattern or by faker are declared as free text.
 
         Raises:
             ConfigurationError: A column of numbers or dates without bounds.
@@ -141,13 +149,17 @@ class Rules:
     def from_schema(cls, schema: Schema, *, missing: float = 0.05) -> Rules:
         """Simple rules for a declared schema: every value as frequent as any other. A start to be edited.
 
+        Samples meet its formulas, constraints and rules about rows. A formula stands after the columns that
+        it uses.
+
         Args:
             schema: All categories and bounds are declared.
             missing: Share of missing values where they are allowed.
 
         Raises:
             ConfigurationError: Bounds or categories are unknown, or were read or bought from data: then rows
-                made from them would not be free of data.
+                made from them would not be free of data. Or the schema has a rule of a kind that rules
+                cannot meet; the message names it.
         """
         from dpsynth.generators.rules.from_schema import rules_from_schema
 
@@ -163,9 +175,16 @@ class Rules:
             "columns": [fields_to(rule) for rule in self.columns],
             "correlation": None if self.correlation is None else fields_to(self.correlation),
             "constraints": list(self.constraints),
+            "obeys": None if self.obeys is None else self.obeys.to_json(),
             "rounds": self.rounds,
         }
-        defaults: dict[str, Any] = {"description": "", "correlation": None, "constraints": [], "rounds": 100}
+        defaults: dict[str, Any] = {
+            "description": "",
+            "correlation": None,
+            "constraints": [],
+            "obeys": None,
+            "rounds": 100,
+        }
         return {key: value for key, value in fields.items() if key not in defaults or value != defaults[key]}
 
     @classmethod
@@ -202,9 +221,12 @@ class Rules:
 
     def _known(self) -> dict[str, Facts]:
         known: dict[str, Facts] = {}
+        obeyed = () if self.obeys is None else self.obeys.columns
+        emptied = {column.name for column in obeyed if not column.required}  # perhaps, by a rule or a table
         for rule in self.columns:
             try:
                 found = rule.facts(known)
+                found = dataclasses.replace(found, gaps=found.gaps or rule.name in emptied)
                 schema_column(rule, found, bounded=False)
             except DpsynthError as error:
                 if f"Column {rule.name!r}" in str(error):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dpsynth.schema.formulas.facts import Kind
+from dpsynth.schema.formulas.facts import EARLIEST, LATEST, Kind
 from dpsynth.schema.formulas.syntax import Node
 
 __all__ = ["Values", "evaluate", "floor_to", "holds", "violated"]
@@ -21,7 +21,8 @@ __all__ = ["Values", "evaluate", "floor_to", "holds", "violated"]
 Array = np.ndarray[Any, Any]
 _DAY = 86_400.0
 _TOLERANCE = 1e-13
-_EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 to 9999, in seconds from 1970
+_ONE_DAY = np.timedelta64(86_400, "s")
+_MOST_MONTHS = 12 * 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -126,9 +127,28 @@ def _calendar(op: str, left: Values, right: Values) -> Values:
     if left.kind == right.kind:
         return Values(kind="number", data=(left.data - right.data) / _DAY, gaps=gaps)
     date, days = (left, right) if left.kind == "date" else (right, left)
-    moved = date.data + days.data * (_DAY if op == "+" else -_DAY)
-    outside = ~((moved >= _EARLIEST) & (moved <= _LATEST))
-    return Values(kind="date", data=np.where(outside, 0.0, moved), gaps=gaps | outside)
+    moved = date.data + np.rint(days.data * (_DAY if op == "+" else -_DAY))  # dates are whole seconds
+    return _dated(moved, gaps)
+
+
+def _add_months(parts: list[Values]) -> Values:
+    """So many whole months later, at the same time; on the last day of a month that has no such day."""
+    date, months = parts
+    far = ~(np.abs(months.data) < _MOST_MONTHS)
+    count = np.where(far, 0.0, np.floor(months.data)).astype(np.int64)
+    moments = np.floor(date.data).astype(np.int64).astype("datetime64[s]")
+    first = moments.astype("datetime64[M]")
+    target = first + count.astype("timedelta64[M]")
+    longest = (target + 1).astype("datetime64[s]") - target.astype("datetime64[s]") - _ONE_DAY
+    into = moments - first.astype("datetime64[s]")
+    whole_days = into - into % _ONE_DAY
+    moved = target.astype("datetime64[s]") + np.minimum(whole_days, longest) + into % _ONE_DAY
+    return _dated(moved.astype(np.int64).astype(np.float64), date.gaps | months.gaps | far)
+
+
+def _dated(seconds: Array, gaps: Array) -> Values:
+    outside = ~((seconds >= EARLIEST) & (seconds <= LATEST))
+    return Values(kind="date", data=np.where(outside, 0.0, seconds), gaps=gaps | outside)
 
 
 # ---------------------------------------------------------------- truth
@@ -250,6 +270,7 @@ _SPECIAL: dict[str, Callable[[list[Values]], Values]] = {
     "where": _where,
     "min": _extreme(np.minimum),
     "max": _extreme(np.maximum),
+    "add_months": _add_months,
     "year": _year,
     "month": _month,
     "weekday": _weekday,

@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 from dpsynth.errors import ConfigurationError
 from dpsynth.schema.formulas.syntax import Node
 
-__all__ = ["Facts", "Kind", "facts_of"]
+__all__ = ["EARLIEST", "LATEST", "Facts", "Kind", "facts_of"]
 
 Kind = Literal["number", "truth", "text", "date", "free"]
 _NAMES = {
@@ -25,6 +25,7 @@ _NAMES = {
     "free": "free text",
 }
 _DAY = 86_400.0
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0  # the years 1 to 9999, in seconds from 1970
 _FINEST_FIRST = "smhDMY"
 
 
@@ -95,6 +96,8 @@ class _Analysis:
             self._expect(node.op, parts, "date")
             low, high = {"year": (1.0, 9999.0), "month": (1.0, 12.0), "weekday": (0.0, 6.0)}[node.op]
             return Facts(kind="number", low=low, high=high, gaps=parts[0].gaps)
+        if node.op == "add_months":
+            return self._later(parts)
         if any(part.kind == "date" for part in parts):
             return self._calendar(node.op, parts)
         return self._number(node, parts)
@@ -172,8 +175,21 @@ class _Analysis:
             )
         date, days = parts if kinds[0] == "date" else parts[::-1]
         low, high = (days.low, days.high) if op == "+" else (-days.high, -days.low)
-        low, high = date.low + low * _DAY, date.high + high * _DAY
-        return Facts(kind="date", low=low, high=high, gaps=gaps, resolution=date.resolution)
+        return self._dated(date, date.low + low * _DAY, date.high + high * _DAY, gaps=gaps)
+
+    def _later(self, parts: list[Facts]) -> Facts:
+        """A date so many months later: a month has 28 to 31 days."""
+        self._expect("add_months", parts[:1], "date")
+        self._expect("add_months", parts[1:], "number")
+        date, months = parts
+        low = date.low + (min(months.low * 28, months.low * 31) - 31) * _DAY
+        high = date.high + (max(months.high * 28, months.high * 31) + 31) * _DAY
+        return self._dated(date, low, high, gaps=date.gaps or months.gaps)
+
+    def _dated(self, date: Facts, low: float, high: float, *, gaps: bool) -> Facts:
+        """A date that is moved; one beyond the calendar is missing."""
+        beyond = not EARLIEST <= low <= high <= LATEST
+        return Facts(kind="date", low=low, high=high, gaps=gaps or beyond, resolution=date.resolution)
 
     def _number(self, node: Node, parts: list[Facts]) -> Facts:
         self._expect(node.op, parts, "number")

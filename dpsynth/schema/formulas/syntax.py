@@ -21,6 +21,7 @@ __all__ = ["FUNCTIONS", "Node", "columns_of", "parse"]
 
 FUNCTIONS: dict[str, tuple[int, int]] = {
     "abs": (1, 1),
+    "add_months": (2, 2),
     "ceil": (1, 1),
     "exp": (1, 1),
     "floor": (1, 1),
@@ -37,6 +38,9 @@ FUNCTIONS: dict[str, tuple[int, int]] = {
     "year": (1, 1),
 }
 """The functions of formulas, with the least and the largest number of their arguments."""
+
+_PER_DAY = {"days": 1.0, "hours": 24.0, "minutes": 1_440.0, "seconds": 86_400.0}
+"""Spans of time, which are numbers of days: `hours(36)` is 1.5."""
 
 _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -199,12 +203,14 @@ class _Reader:
             self._refuse("arguments of functions stand one after the other, without names and stars")
         if name in ("col", "date"):
             return self._named(name, tree.args)
-        if name not in FUNCTIONS:
-            self._refuse(f"there is no such function; known are {sorted([*FUNCTIONS, 'col', 'date'])}")
-        least, most = FUNCTIONS[name]
+        if name not in FUNCTIONS and name not in _PER_DAY:
+            self._refuse(f"there is no such function; known are {_KNOWN}")
+        least, most = FUNCTIONS.get(name, (1, 1))
         if not least <= len(tree.args) <= most:
             self._refuse(f"{name}() takes {least} to {most} arguments, got {len(tree.args)}")
         parts = tuple(self.read(argument, depth) for argument in tree.args)
+        if name in _PER_DAY:
+            return Node(op="/", parts=(*parts, Node(op="number", value=_PER_DAY[name])))
         if name == "round" and len(parts) == 2:
             places = parts[1].value
             if parts[1].op != "number" or places not in range(_MOST_PLACES + 1):
@@ -227,7 +233,8 @@ class _Reader:
         raise ConfigurationError(f"{self._where}: the expression is refused: {message}.")
 
 
+_KNOWN = sorted([*FUNCTIONS, *_PER_DAY, "col", "date"])
 _ALLOWED = (
     "use arithmetic, comparisons, and/or/not, in [...], columns, constants and the functions "
-    + ", ".join(sorted([*FUNCTIONS, "col", "date"]))
+    + ", ".join(_KNOWN)
 )

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation.report.made import evaluation
+from promises import promise
 
 from dpsynth.errors import ConfigurationError, PrivacyError, StorageError
 from dpsynth.evaluation.report import compare, curator_report, release_card
 from dpsynth.evaluation.report.findings import findings
 from dpsynth.evaluation.report.svg import bars, grids, heat_map, number, scale
 from dpsynth.evaluation.results import Evaluation
-from dpsynth.privacy.accountant import price
 from dpsynth.privacy.events import GaussianEvent
-from dpsynth.privacy.unit import Unit
-from dpsynth.session.guarantee import Guarantee, LedgerPosition
+from dpsynth.session.guarantee import Guarantee
 
 VOID = {"meta", "br", "line", "circle", "link", "img"}
 
@@ -57,22 +56,7 @@ def checked(text: str) -> str:
 
 
 def guarantee(taints: tuple[str, ...] = ()) -> Guarantee:
-    events = (GaussianEvent(mu=0.2),)
-    cost = price(events, delta=1e-6)
-    return Guarantee(
-        epsilon=cost.epsilon,
-        delta=cost.delta,
-        engine=cost.engine,
-        unit=Unit(),
-        dataset="people",
-        method="independent",
-        events=events,
-        labels=("counts",),
-        adaptive=False,
-        ledger=LedgerPosition(sequence=1, digest="0" * 64),
-        plan_digest="0" * 64,
-        taints=taints,
-    )
+    return promise(GaussianEvent(mu=0.2), delta=1e-6, labels=("counts",), method="independent", taints=taints)
 
 
 def test_the_page_for_the_data_holder_is_whole_and_the_same_each_time(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dpsynth import datasets
 from dpsynth.errors import ConfigurationError
 from dpsynth.generators.rules import Rules
 from dpsynth.schema.columns import Boolean, Categorical, Datetime, Identifier, Integer, Real, Text
-from dpsynth.schema.constraints import FunctionalDependency, ImpossibleCombinations
+from dpsynth.schema.constraints import ImpossibleCombinations
 from dpsynth.schema.encode import encode_column
 from dpsynth.schema.schema import Schema
 
@@ -102,13 +102,3 @@ def test_what_came_from_data_is_refused(column: Any, message: str) -> None:
     """Or the statement that no data was read would be false."""
     with pytest.raises(ConfigurationError, match=message):
         Rules.from_schema(Schema(columns=(column,)))
-
-
-def test_a_dependency_is_left_to_people() -> None:
-    city = Categorical(name="city", categories=("Boston", "Reno"), required=True)
-    state = Categorical(name="state", categories=("MA", "NV"), required=True)
-    rule = FunctionalDependency(
-        determinants=("city",), dependent="state", mapping={"Boston": "MA", "Reno": "NV"}
-    )
-    with pytest.raises(ConfigurationError, match="Column 'state' follows from"):
-        Rules.from_schema(Schema(columns=(city, state), constraints=(rule,)))

@@ -1,0 +1,33 @@
+"""The configuration of a generator as public JSON, for whoever wants to know how a release was made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+__all__ = ["configuration_of"]
+
+
+def configuration_of(item: object) -> Any:
+    """Plain JSON values of a frozen configuration, with the name of its class as `type`.
+
+    What is no plain value (an array, a model, a record of an earlier run) is told by its class alone, and so
+    are fields that the class keeps out of its text.
+    """
+    if item is None or isinstance(item, (bool, int, str)):
+        return item
+    if isinstance(item, float):
+        return item if math.isfinite(item) else str(item)
+    if isinstance(item, (tuple, list)):
+        return [configuration_of(part) for part in item]
+    if isinstance(item, Mapping):
+        return [[configuration_of(key), configuration_of(value)] for key, value in item.items()]
+    told: dict[str, Any] = {"type": type(item).__name__}
+    if is_dataclass(item):
+        for field in fields(item):
+            value = getattr(item, field.name)
+            shown = field.repr or value is None
+            told[field.name] = configuration_of(value) if shown else {"type": type(value).__name__}
+    return told

@@ -1,0 +1,147 @@
+"""Whether the rows of `data.csv` are what `schema.json` allows. No value is ever quoted."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .row_rules import Check, checks_of
+from .sentences import unit_in_words
+from .table import Column, TableError, columns_of
+from .values import OUTSIDE
+from .verdict import Statement, attested, failed, recomputed
+
+__all__ = ["check_data", "check_schema"]
+
+Json: TypeAlias = "Mapping[str, Any]"
+
+_LONGEST_FIELD = 2**20
+_NAMED = 20
+
+
+def check_schema(certificate: Json, data: bytes, document: Json) -> Iterator[Statement]:
+    """Statements on `schema.json`: that it is the one of the certificate, its unit and its columns.
+
+    Args:
+        certificate: The predicate, of the right form.
+        data: The bytes of the file.
+        document: The same, read.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    digests = {hashlib.sha256(data).hexdigest(), hashlib.sha256(text.encode()).hexdigest()}
+    if certificate["public_inputs"]["schema"] not in digests:
+        yield failed("schema", "schema.json is another schema than the certificate names")
+        return
+    try:
+        columns = columns_of(document)
+        checks_of(document, columns)
+        unit = _unit(document)
+    except TableError as error:
+        yield failed("schema", str(error))
+        return
+    if unit != certificate["claim"]["unit"]["words"]:
+        yield failed("schema", "schema.json has another unit of privacy than the claim")
+    elif [column.name for column in columns if column.written] != certificate["sample"]["columns"]:
+        yield failed("schema", "the columns of schema.json are not those of the sample")
+    elif "assumed" in _origins(document).values():
+        yield failed("schema", "a column was filled in by looking at the data, which bars certification")
+    elif not _inputs_agree(certificate["public_inputs"], document):
+        yield failed("schema", "its origins, constraints or rules are not those that the certificate lists")
+    else:
+        yield recomputed("schema", "is the one that the certificate names, with its unit and its columns")
+
+
+def check_data(certificate: Json, document: Json, path: Path) -> Iterator[Statement]:
+    """Statements on the rows of a CSV file.
+
+    Args:
+        certificate: The predicate, of the right form.
+        document: The schema.
+        path: The file, whose digest was checked.
+    """
+    try:
+        columns = columns_of(document)
+        checks = checks_of(document, columns)
+        with path.open(encoding="utf-8", newline="") as file:
+            found = _read(file, [column for column in columns if column.written], checks)
+    except TableError as error:
+        yield failed("data: rows", str(error))
+        return
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        yield failed("data: rows", f"data.csv cannot be read ({type(error).__name__})")
+        return
+    rows, broken, undecided = found
+    if rows != certificate["sample"]["rows"]:
+        yield failed("data: rows", "data.csv has not the number of rows that the certificate states")
+    else:
+        yield recomputed("data: rows", f"data.csv has the {rows} rows that the certificate states")
+    for problem in list(broken)[:_NAMED]:
+        yield failed("data: schema", problem)
+    if not broken:
+        yield recomputed("data: schema", "every value of data.csv is one that schema.json allows")
+    if undecided:
+        yield attested("data: rules", f"not decided by this program: {', '.join(undecided[:_NAMED])}")
+
+
+def _read(
+    file: Any, columns: Sequence[Column], checks: Sequence[Check]
+) -> tuple[int, Counter[str], list[str]]:
+    """The number of rows, what is wrong, and what could not be decided."""
+    csv.field_size_limit(_LONGEST_FIELD)
+    lines = csv.reader(file, strict=True)
+    names = [column.name for column in columns]
+    broken: Counter[str] = Counter()
+    if next(lines, None) != names:
+        broken["the columns of data.csv are not those of the schema"] += 1
+        return sum(1 for _ in lines), broken, []
+    decided = [(name, breaks) for name, breaks in checks if breaks is not None]
+    rows = 0
+    for rows, line in enumerate(lines, start=1):  # noqa: B007 - the last number is the count
+        if len(line) != len(names):
+            broken["a row has another number of fields than the header"] += 1
+            continue
+        row = {column.name: column.read(text) for column, text in zip(columns, line, strict=True)}
+        broken.update(_values(columns, row))
+        if OUTSIDE not in row.values():
+            broken.update(f"a row breaks the {name}" for name, breaks in decided if breaks(row))
+    return rows, broken, [name for name, breaks in checks if breaks is None]
+
+
+def _values(columns: Sequence[Column], row: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with single values of a row."""
+    for column in columns:
+        value = row[column.name]
+        if value is OUTSIDE:
+            yield f"column {column.name!r} holds a value outside its domain"
+        elif value is None and column.required:
+            yield f"column {column.name!r} lacks a value although one is required"
+
+
+def _unit(document: Json) -> str:
+    given = document.get("dpsynth", {}).get("unit", {})
+    fields = {"relation": "add_remove", "idColumn": None, "contributions": 1}
+    if not isinstance(given, dict) or not given.keys() <= fields.keys():
+        raise TableError("The unit of privacy of the schema cannot be read.")
+    unit = fields | given
+    return unit_in_words(
+        {"relation": unit["relation"], "id_column": unit["idColumn"], "contributions": unit["contributions"]}
+    )
+
+
+def _origins(document: Json) -> dict[str, str]:
+    return {field["name"]: field.get("dpsynth", {}).get("origin", "declared") for field in document["fields"]}
+
+
+def _inputs_agree(stated: Json, document: Json) -> bool:
+    """Whether the certificate tells of every column that was bought, and counts what people declared."""
+    origins, own = _origins(document), document.get("dpsynth", {})
+    listed = {column["column"]: column["origin"] for column in stated["origins"]}
+    told = all(origins.get(name) == origin for name, origin in listed.items())
+    bought = all(name in listed for name, origin in origins.items() if origin == "dp")
+    counted = all(stated[kind] == len(own.get(kind, [])) for kind in ("constraints", "rules"))
+    return told and bought and counted
