@@ -86,10 +86,10 @@ def _events(certificate: Json) -> Iterator[Statement]:
         else:
             yield failed("events", "are not those of the plan, which was fixed before the first draw")
         return
-    claim = certificate["claim"]
-    whole = accounting.epsilon(unfolded(plan["events"]), claim["delta"], adaptive=True)
-    own = accounting.epsilon(unfolded(events), claim["delta"], adaptive=True)
-    if own.epsilon <= max(whole.epsilon, claim["epsilon"]) * (1 + own.allowance):
+    delta = certificate["claim"]["delta"]
+    whole = accounting.epsilon(unfolded(plan["events"]), delta, adaptive=True)
+    own = accounting.epsilon(unfolded(events), delta, adaptive=True)
+    if own.epsilon <= whole.epsilon * (1 + own.allowance):
         yield recomputed("events", "cost together no more than the whole that the plan allowed")
     else:
         yield failed("events", "cost together more than the whole that the plan allowed")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from .row_rules import Check, checks_of
 from .sentences import unit_in_words
@@ -56,19 +56,22 @@ def check_schema(certificate: Json, data: bytes, document: Json) -> Iterator[Sta
         yield recomputed("schema", "is the one that the certificate names, with its unit and its columns")
 
 
-def check_data(certificate: Json, document: Json, path: Path) -> Iterator[Statement]:
+def check_data(certificate: Json, document: Json, file: BinaryIO) -> Iterator[Statement]:
     """Statements on the rows of a CSV file.
 
     Args:
         certificate: The predicate, of the right form.
         document: The schema.
-        path: The file, whose digest was checked.
+        file: The file, open for reading; its digest was checked.
     """
     try:
         columns = columns_of(document)
         checks = checks_of(document, columns)
-        with path.open(encoding="utf-8", newline="") as file:
-            found = _read(file, [column for column in columns if column.written], checks)
+        lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        try:
+            found = _read(lines, [column for column in columns if column.written], checks)
+        finally:
+            lines.detach()  # whoever opened the file closes it
     except TableError as error:
         yield failed("data: rows", str(error))
         return

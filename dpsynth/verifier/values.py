@@ -48,7 +48,7 @@ def seconds_of(text: str, pattern: str | None = None) -> int | None:
     for read in (_by_pattern(pattern), _by_iso):
         try:
             found = read(text)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, re.error):  # a pattern may be no pattern at all
             continue
         aware = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
         return (aware - _EPOCH) // dt.timedelta(seconds=1)

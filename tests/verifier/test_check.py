@@ -165,18 +165,19 @@ def test_missing_and_extra_files_are_named(release: Release) -> None:
     assert_fails(verification, "files", "does not name: 'KEY.pub'")
 
 
-def test_links_folders_and_pipes_are_no_files(release: Release, tmp_path: Path) -> None:
-    data = release.folder / "data.parquet"
+@pytest.mark.parametrize("name", ["data.parquet", "data.csv", "schema.json"])
+def test_links_folders_and_pipes_are_no_files(release: Release, tmp_path: Path, name: str) -> None:
+    data = release.folder / name
     shutil.copy(data, tmp_path / "elsewhere")
     data.unlink()
     data.symlink_to(tmp_path / "elsewhere")
-    assert_fails(found(release), "file: data.parquet", "is a link")
+    assert_fails(found(release), f"file: {name}", "is a link")
     data.unlink()
     data.mkdir()
-    assert_fails(found(release), "file: data.parquet", "no plain file")
+    assert_fails(found(release), f"file: {name}", "no plain file")
     data.rmdir()
     os.mkfifo(data)
-    assert_fails(found(release), "file: data.parquet", "no plain file")
+    assert_fails(found(release), f"file: {name}", "no plain file")
 
 
 @pytest.mark.parametrize("name", ["../KEY.pub", "/etc/hostname", ".hidden", "a/b", "", "data\n"])
