@@ -8,16 +8,15 @@ reported at most: an audit that could not have failed is no evidence.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
-
-import numpy as np
 
 from dpsynth import _validate
 from dpsynth._version import __version__
 from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.session.configuration import configuration_of
+from dpsynth.verifier.canonical import canonical
 
 __all__ = ["AUDITS", "KIND", "LEVELS", "Check", "Claim", "Evidence", "configuration_digest"]
 
@@ -198,35 +197,10 @@ class Evidence:
 def configuration_digest(generator: object) -> str:
     """SHA-256, as hexadecimal text, of the canonical JSON of a generator's configuration.
 
-    Raises:
-        ConfigurationError: It holds something that has no canonical form.
+    A certificate names the configuration in the same form, so that its reader can tell whether evidence is
+    about these settings.
     """
-    text = json.dumps(_plain(generator), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """`value` as JSON values that do not depend on the order of mappings or on the machine."""
-    if value is None or isinstance(value, (bool, int, str, float)):
-        return value
-    if isinstance(value, np.ndarray):
-        little = value.astype(value.dtype.newbyteorder("<"))
-        return [str(little.dtype), list(value.shape), hashlib.sha256(little.tobytes()).hexdigest()]
-    if isinstance(value, Mapping):
-        pairs = [[_plain(key), _plain(item)] for key, item in value.items()]
-        return {"mapping": sorted(pairs, key=lambda pair: json.dumps(pair[0], sort_keys=True))}
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    for form in ("to_archive", "state", "to_json"):
-        if hasattr(value, form):
-            return {"type": type(value).__name__, form: _plain(getattr(value, form)())}
-    if is_dataclass(value):
-        parts = {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.init}
-        name = getattr(value, "name", type(value).__name__)
-        return {"type": type(value).__name__, "name": name, **parts}
-    raise ConfigurationError(
-        f"The configuration holds a {type(value).__name__}, which has no canonical form."
-    )
+    return hashlib.sha256(canonical(configuration_of(generator))).hexdigest()
 
 
 def _optional(name: str, value: object) -> None:

@@ -10,26 +10,21 @@ The one exception is `insecure_words`, for tests and audits: known words, visibl
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
 
-from dpsynth import _validate
-
 __all__ = [
     "KeyStream",
     "WordArray",
     "WordSource",
-    "insecure_source",
     "insecure_words",
     "random_words",
-    "repeatable_words",
     "source",
     "tainted",
 ]
@@ -98,7 +93,7 @@ getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_forget_parent)
 
 
 def source() -> WordSource:
-    """The stream of this thread; inside `insecure_source`, the deterministic one."""
+    """The stream of this thread; inside `insecure_words`, the known one."""
     insecure = _insecure.get()
     if insecure is not None:
         return insecure
@@ -113,17 +108,6 @@ def random_words(count: int) -> WordArray:
     return source().words(count)
 
 
-def repeatable_words(seed: int) -> WordSource:
-    """Deterministic words. For tests only: what is drawn with them hides nobody."""
-    _validate.count("seed", seed, least=0)
-    blocks = iter(range(2**63))
-
-    def entropy(count: int) -> bytes:
-        return hashlib.shake_256(f"dpsynth insecure {seed} {next(blocks)}".encode()).digest(count)
-
-    return KeyStream(entropy)
-
-
 @contextmanager
 def insecure_words(words: WordSource) -> Iterator[None]:
     """Draw from `words` inside the block. For tests and audits only: what is drawn hides nobody.
@@ -135,11 +119,6 @@ def insecure_words(words: WordSource) -> Iterator[None]:
         yield
     finally:
         _insecure.reset(token)
-
-
-def insecure_source(seed: int) -> AbstractContextManager[None]:
-    """Draw deterministic words inside the block, see `insecure_words`."""
-    return insecure_words(repeatable_words(seed))
 
 
 def tainted() -> bool:

@@ -44,7 +44,9 @@ CURATED = [
     "evaluate",
     "load",
     "price",
+    "publish",
     "synthesize",
+    "verify",
 ]
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
 
