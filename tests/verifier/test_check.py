@@ -94,7 +94,13 @@ def bound_above(statement: dict[str, Any]) -> None:
     statement["predicate"]["audit"][0] |= {"lower_bound": 2.5}
 
 
+def more_than_claimed(statement: dict[str, Any]) -> None:
+    audit = statement["predicate"]["audit"][0]
+    audit |= {"lower_bound": 6.0, "ceiling": 8.0, "claim": {"epsilon": 9.0, "delta": 1e-6, "mu": None}}
+
+
 SIGNED_LIES = [
+    (more_than_claimed, "audit", "above the epsilon that is claimed"),
     (at("claim", "epsilon", times=1 - 1e-6), "claim: epsilon", "but only 5.14259 is proved"),
     (at("claim", "epsilon_at", 1, "epsilon", times=0.999), "claim: epsilon at another delta", "is claimed"),
     (at("claim", "delta", times=0.99), "claim: epsilon", "is proved"),
