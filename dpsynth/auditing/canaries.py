@@ -1,8 +1,8 @@
 """One run with many canaries: what training on rows gives away, without thousands of trainings.
 
 Each canary is a row with a code that no other row has, so that it moves counts and parameters of its own: a
-row can hardly show more of itself. Fair coins say which are in the table. The attacker knows everything else and
-sees everything that the run gave out: the noisy counts, and after each round the moving average of the noised
+row can hardly show more of itself. Fair coins say which are in the table. The attacker knows everything else
+and sees everything that the run gave out: the noisy counts, and after each round the moving average of the noised
 gradients, from which he takes the part that only this canary moves.
 """
 
@@ -114,7 +114,7 @@ def _scores(answered: Answered, made: MadeUp) -> FloatArray:
             known = laws(answered.mechanism, answered.measurement, made)
             parts = zip(answered.mechanism.queries, known, answered.measurement.values, strict=True)
             found = [_counted(query, law, values, made) for query, law, values in parts]
-            return np.array(found).sum(axis=0, dtype=np.float64)
+            return np.asarray(np.sum(found, axis=0), np.float64)
         case DpSgd():
             return _trained(answered.mechanism, answered.measurement, made)
     return np.zeros(made.sizes[0])
@@ -193,10 +193,8 @@ def _public(asked: DpSgd, made: MadeUp) -> FloatArray:
         clip=asked.clip,
         public=True,
     )
-    mean: FloatArray = total.astype(np.float64) * (
-        asked.clip * 2.0**-GRID_BITS * asked.public_weight / len(rows)
-    )
-    return mean
+    share = asked.clip * 2.0**-GRID_BITS * asked.public_weight / len(rows)
+    return np.asarray(total * share, np.float64)
 
 
 def _threat(canaries: int, guesses: int, *, tainted: bool) -> str:

@@ -152,6 +152,6 @@ def _threat(case: Neighbours, runs: int, *, tainted: bool) -> str:
         f"{runs} independent runs, each a session with noise of its own, half of them with a row that the "
         f"other half lacks: {case.name}. The neighbours differ by {case.present.unit}. The attacker chose "
         "the table and the row, knows the method and its parameters, and sees every noisy answer, every "
-        "choice and the model. What is trained on rows is not looked at. Bounds on epsilon take the trade-off "
-        f"as Gaussian.{TAINTED if tainted else ''}"
+        "choice and the model. What is trained on rows is not looked at. Bounds on epsilon take the "
+        f"trade-off as Gaussian.{TAINTED if tainted else ''}"
     )

@@ -1,8 +1,8 @@
 """From guesses about many canaries in one run to a lower bound on epsilon.
 
 After Steinke, Nasr and Jagielski (2023), theorem 5.2: m rows are put into a table by independent fair coins,
-one release is made, and the attacker guesses r of the coins, as he likes, and abstains from the others. If the
-release is (epsilon, delta)-DP for one row, the number of right guesses W satisfies, for every v,
+one release is made, and the attacker guesses r of the coins, as he likes, and abstains from the others. If
+the release is (epsilon, delta)-DP for one row, the number of right guesses W satisfies, for every v,
 
     P(W >= v) <= P(B >= v) + 2 m delta max_(1 <= i <= v) P(v > B >= v - i) / i,
 

@@ -16,7 +16,7 @@ from dpsynth.auditing.laws import Chosen, laws
 from dpsynth.auditing.recorded import TAINTED, Answered, Runs, asked_again
 from dpsynth.auditing.uniformity import LEVEL, Draw, checks_of_choices, checks_of_noise
 from dpsynth.auditing.worst_cases import MadeUp, empty_like, skewed
-from dpsynth.generators.base import Generator
+from dpsynth.generators.base import Generator, Rng, random_generator
 from dpsynth.mechanisms import (
     DpSgd,
     ExponentialMechanism,
@@ -39,7 +39,9 @@ _DECAY = 0.9  # of Adam's moving average of gradients
 _STEP_BITS = 28  # noised sums of gradients are multiples of clip 2^-28
 
 
-def audit_sampler(generator: Generator, *, budget: Budget = _BUDGET, draws: int = 10_000) -> Evidence:
+def audit_sampler(
+    generator: Generator, *, budget: Budget = _BUDGET, draws: int = 10_000, rng: Rng = None
+) -> Evidence:
     """Compare the noise of everything that a method asks with the law that its price stands for.
 
     Some whole runs are made; then everything that the first one asked is asked again, with fresh noise, until
@@ -55,14 +57,16 @@ def audit_sampler(generator: Generator, *, budget: Budget = _BUDGET, draws: int 
         generator: The configured method.
         budget: What each run may spend.
         draws: How many numbers of each kind.
+        rng: Seed of the post-processing and of the auditor's own numbers; noise takes no seed.
 
     Raises:
         ConfigurationError: The method asks something whose law the audit does not know.
     """
     _validate.count("draws", draws, least=100)
     made, game = skewed(), Runs(generator, budget)
+    source = random_generator(rng)
     runs = [game.on(made) for _ in range(_RUNS)]
-    first, drawn = runs[0], _Drawn(made)
+    first, drawn = runs[0], _Drawn(made, source)
     for place in range(max(len(run.answered) for run in runs)):
         drawn.add(run.answered[place] for run in runs if place < len(run.answered))
     drawn.ask_again([each.mechanism for each in first.answered], draws)
@@ -90,10 +94,11 @@ class _Drawn:
 
     Args:
         made: The table that was measured.
+        rng: Of the auditor.
     """
 
-    def __init__(self, made: MadeUp) -> None:
-        self._made, self._rng = made, np.random.default_rng()
+    def __init__(self, made: MadeUp, rng: np.random.Generator) -> None:
+        self._made, self._rng = made, rng
         self._noise: list[list[Draw]] = []
         self._choices: list[Draw] = []
 
