@@ -2,8 +2,8 @@
 
 Each canary is a row with a code that no other row has, so that it moves counts and parameters of its own: a
 row can hardly show more of itself. Fair coins say which are in the table. The attacker knows everything else
-and sees everything that the run gave out: the noisy counts, and after each round the moving average of the noised
-gradients, from which he takes the part that only this canary moves.
+and sees everything that the run gave out: the noisy counts, and after each round the moving average of the
+noised gradients, from which he takes the part that only this canary moves.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = ["audit_canaries"]
 
 _BUDGET = Budget(epsilon=1.0, delta=1e-5)
 _DECAY = 0.9  # of Adam's moving average of gradients
+_LEAST_NOISE = 1e-4  # of what is claimed, in variance
 
 
 def audit_canaries(
@@ -129,8 +130,8 @@ def _counted(query: Any, law: Any, values: Any, made: MadeUp) -> FloatArray:
     cells = np.arange(canaries) if group is None else np.array(group)
     together = np.bincount(cells)[cells]
     surplus = np.asarray(values, np.float64)[cells] - together / 2
-    scores: FloatArray = surplus / (law.scale**2 + (together - 1) / 4)
-    return scores
+    variance = law.scale**2 + (together - 1) / 4
+    return _log_ratio(surplus[:, None], np.ones((canaries, 1)), variance[:, None])
 
 
 def _trained(asked: DpSgd, measurement: Measurement, made: MadeUp) -> FloatArray:
@@ -142,8 +143,19 @@ def _trained(asked: DpSgd, measurement: Measurement, made: MadeUp) -> FloatArray
     noised = (average[: own.public.size] - powers.sum() * own.public).reshape(-1, own.gradients.shape[1])
     signal = asked.sampling_rate * powers.sum() * own.gradients  # what the canary adds, on average
     surplus = noised[: len(signal)] * (asked.batch / asked.clip) - signal / 2
-    scores: FloatArray = (surplus * signal).sum(axis=1) / ((powers**2).sum() * asked.noise_multiplier**2)
-    return scores
+    variance = np.full(signal.shape, (powers**2).sum() * asked.noise_multiplier**2)
+    return _log_ratio(surplus, signal, variance)
+
+
+def _log_ratio(surplus: FloatArray, signal: FloatArray, variance: FloatArray) -> FloatArray:
+    """Of Gaussian numbers around plus or minus half a signal, one row for each canary.
+
+    The attacker believes the noise that he sees, not the one that is claimed: where there is less, this part
+    of the release weighs more.
+    """
+    seen = float((surplus**2 - signal**2 / 4).sum() / variance.sum())
+    ratio: FloatArray = (surplus * signal / variance).sum(axis=1) / max(seen, _LEAST_NOISE)
+    return ratio
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

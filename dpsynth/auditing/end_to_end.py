@@ -7,6 +7,8 @@ may be on a small table that was made for the attack, and the attacker knows eve
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +16,9 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth.auditing.evidence import Check, Claim, Evidence, configuration_digest
 from dpsynth.auditing.gdp_bound import claimed_mu, epsilon_bound, epsilon_of, mu_bound
-from dpsynth.auditing.laws import log_likelihood
+from dpsynth.auditing.laws import Noisy, laws, log_likelihood
 from dpsynth.auditing.recorded import TAINTED, Run, Runs
-from dpsynth.auditing.worst_cases import Neighbours, balanced
+from dpsynth.auditing.worst_cases import MadeUp, Neighbours, balanced
 from dpsynth.generators.base import Generator, Model
 from dpsynth.privacy.budget import Budget
 from dpsynth.session import Guarantee, Replay
@@ -25,6 +27,7 @@ __all__ = ["audit_runs"]
 
 _BUDGET = Budget(epsilon=1.0, delta=1e-2)
 _REPLAYED = 2  # runs on each side whose model is made again from the transcript
+_UNLIKELY = 6.0  # below 1e-6, equal answers are taken for a copy
 _RNG = 0
 
 
@@ -53,13 +56,14 @@ def audit_runs(
     """
     case = balanced() if neighbours is None else neighbours
     game = Runs(generator, budget)
-    right, checked, guarantee = 0, True, None
+    right, checked, guarantee, first = 0, True, None, list[Run]()
     for number in range(_validate.count("runs", runs, least=2)):
         present = number % 2 == 1
         run = game.on(case.present if present else case.without, rng=_RNG)
         right += present == (_log_ratio(run, case) > 0)
         if number < 2 * _REPLAYED:
             checked = checked and _same(run.model, generator.fit(Replay(run.transcript), rng=_RNG))
+            first.append(run)
         guarantee = run.guarantee
     assert guarantee is not None  # noqa: S101 - runs >= 2
     found = _Found(
@@ -71,9 +75,9 @@ def audit_runs(
     replayed = Check(
         name="nothing beside the answers",
         passed=checked,
-        detail=f"{2 * _REPLAYED} models were made again from their transcripts without any table",
+        detail=f"{len(first)} models were made again from their transcripts without any table",
     )
-    return found.evidence(generator, case, replayed)
+    return found.evidence(generator, case, replayed, _own_noise(first[::2], case.without))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -85,7 +89,7 @@ class _Found:
     right: int
     runs: int
 
-    def evidence(self, generator: Generator, case: Neighbours, replayed: Check) -> Evidence:
+    def evidence(self, generator: Generator, case: Neighbours, *others: Check) -> Evidence:
         delta = self.guarantee.delta
         claim = Claim(epsilon=self.guarantee.epsilon, delta=delta, mu=self.mu)
         if self.mu is None:
@@ -123,7 +127,7 @@ class _Found:
                     passed=self.guarantee.holds(),
                     detail="the guarantee covers its events, priced again",
                 ),
-                replayed,
+                *others,
             ),
         )
 
@@ -135,6 +139,28 @@ def _log_ratio(run: Run, case: Neighbours) -> float:
         - log_likelihood(each.mechanism, each.measurement, case.without)
         for each in run.answered
     )
+
+
+def _own_noise(runs: Sequence[Run], made: MadeUp) -> Check:
+    """Whether runs on one table gave different answers, where chance would hardly make them agree.
+
+    Two rounded Gaussians of one sigma are equal with a probability of at most 1 / (2 sqrt(pi) sigma) and a
+    rounded Laplace number of scale b equals another with at most 1 / (4 b).
+    """
+    scales = [
+        (law.scale * (2 * math.sqrt(math.pi) if law.law == "gaussian" else 4), law.exact.size)
+        for each in runs[0].answered
+        for law in laws(each.mechanism, each.measurement, made)
+        if isinstance(law, Noisy)
+    ]
+    unlikely = sum(size * math.log10(max(scale, 1.0)) for scale, size in scales)
+    given = {
+        b"".join(np.ascontiguousarray(v).tobytes() for each in run.answered for v in each.measurement.values)
+        for run in runs
+    }
+    detail = f"equal answers of {len(runs)} runs are less likely than 1e-{max(0.0, unlikely - 1):.0f}"
+    passed = len(given) == len(runs) or unlikely < _UNLIKELY
+    return Check(name="noise of its own", passed=passed, detail=detail)
 
 
 def _same(left: Model, right: Model) -> bool:

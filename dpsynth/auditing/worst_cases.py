@@ -113,7 +113,7 @@ def balanced(unit: Unit = _ROW) -> Neighbours:
     Two columns are equal and the third is their opposite. The row has equal codes everywhere: it strengthens
     one association and weakens the two others, and is alone in its cell of two of the three pairs.
     """
-    rows = [(1, 1, 0)] * 50 + [(0, 0, 1)] * 50
+    rows = [(1, 1, 0)] * 200 + [(0, 0, 1)] * 200
     return _differing("three pairs that are dependent to the same degree", rows, (1, 1, 1), 2, unit)
 
 
