@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dpsynth.auditing import Evidence
 from dpsynth.auditing.canaries import audit_canaries
 from dpsynth.auditing.end_to_end import audit_runs
-from dpsynth.auditing.worst_cases import alone, balanced
 from dpsynth.generators.deep import Schedule
 from dpsynth.generators.pretraining import Pretraining
 from dpsynth.generators.registry import get
@@ -32,9 +31,7 @@ TRAINED = {
 
 
 def runs_of(method: str, runs: int) -> Evidence:
-    # The choice of trees and families hangs on the row in one case; nothing is chosen in the other.
-    case = alone() if method in ("independent", "allpairs") else balanced()
-    return audit_runs(get(method), budget=Budget(epsilon=1.0, delta=1e-2), runs=runs, neighbours=case)
+    return audit_runs(get(method), budget=Budget(epsilon=1.0, delta=1e-2), runs=runs)
 
 
 def canaries_of(method: str, canaries: int) -> Evidence:

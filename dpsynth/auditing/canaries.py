@@ -9,20 +9,20 @@ noised gradients, from which he takes the part that only this canary moves.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from dpsynth import _validate
 from dpsynth._lazy import require
+from dpsynth.auditing.count_scores import count_scores, log_ratios
 from dpsynth.auditing.evidence import Check, Claim, Evidence, configuration_digest
 from dpsynth.auditing.gdp_bound import claimed_mu
-from dpsynth.auditing.laws import FloatArray, Noisy, laws
+from dpsynth.auditing.laws import FloatArray
 from dpsynth.auditing.one_run_bound import one_run_bound
 from dpsynth.auditing.recorded import TAINTED, Answered, Runs
-from dpsynth.auditing.worst_cases import MadeUp
+from dpsynth.auditing.worst_cases import MadeUp, empty_like
 from dpsynth.generators.base import Generator, Rng, random_generator
-from dpsynth.mechanisms import DpSgd, GaussianMechanism, Measurement
+from dpsynth.mechanisms import DpSgd, Measurement
 from dpsynth.mechanisms._clipped_sum import GRID_BITS, Recorded, clipped_sum, views
 from dpsynth.privacy.budget import Budget
 
@@ -30,7 +30,6 @@ __all__ = ["audit_canaries"]
 
 _BUDGET = Budget(epsilon=1.0, delta=1e-5)
 _DECAY = 0.9  # of Adam's moving average of gradients
-_LEAST_NOISE = 1e-4  # of what is claimed, in variance
 
 
 def audit_canaries(
@@ -106,32 +105,12 @@ def audit_canaries(
 
 
 def _scores(answered: Answered, made: MadeUp) -> FloatArray:
-    """For each canary how much likelier an answer is with it than without, in logarithms, roughly.
-
-    Any scores make a valid audit; good ones make a sharp one.
-    """
-    match answered.mechanism:
-        case GaussianMechanism():
-            known = laws(answered.mechanism, answered.measurement, made)
-            parts = zip(answered.mechanism.queries, known, answered.measurement.values, strict=True)
-            found = [_counted(query, law, values, made) for query, law, values in parts]
-            return np.asarray(np.sum(found, axis=0), np.float64)
-        case DpSgd():
-            return _trained(answered.mechanism, answered.measurement, made)
-    return np.zeros(made.sizes[0])
-
-
-def _counted(query: Any, law: Any, values: Any, made: MadeUp) -> FloatArray:
-    """From a noisy count: in a cell with others, each of these is in with a probability of one half."""
-    canaries = made.sizes[0]
-    if not isinstance(law, Noisy) or not query.counted:
-        return np.zeros(canaries)
-    ((_, group),) = query.counted
-    cells = np.arange(canaries) if group is None else np.array(group)
-    together = np.bincount(cells)[cells]
-    surplus = np.asarray(values, np.float64)[cells] - together / 2
-    variance = law.scale**2 + (together - 1) / 4
-    return _log_ratio(surplus[:, None], np.ones((canaries, 1)), variance[:, None])
+    """For each canary how much likelier an answer is with it than without, in logarithms, roughly."""
+    asked, found = answered.mechanism, answered.measurement
+    if isinstance(asked, DpSgd):
+        return _trained(asked, found, made)
+    canaries = np.arange(made.sizes[0])[:, None]
+    return count_scores(asked, found, empty_like(made), canaries, trusting=False)
 
 
 def _trained(asked: DpSgd, measurement: Measurement, made: MadeUp) -> FloatArray:
@@ -144,18 +123,7 @@ def _trained(asked: DpSgd, measurement: Measurement, made: MadeUp) -> FloatArray
     signal = asked.sampling_rate * powers.sum() * own.gradients  # what the canary adds, on average
     surplus = noised[: len(signal)] * (asked.batch / asked.clip) - signal / 2
     variance = np.full(signal.shape, (powers**2).sum() * asked.noise_multiplier**2)
-    return _log_ratio(surplus, signal, variance)
-
-
-def _log_ratio(surplus: FloatArray, signal: FloatArray, variance: FloatArray) -> FloatArray:
-    """Of Gaussian numbers around plus or minus half a signal, one row for each canary.
-
-    The attacker believes the noise that he sees, not the one that is claimed: where there is less, this part
-    of the release weighs more.
-    """
-    seen = float((surplus**2 - signal**2 / 4).sum() / variance.sum())
-    ratio: FloatArray = (surplus * signal / variance).sum(axis=1) / max(seen, _LEAST_NOISE)
-    return ratio
+    return log_ratios(surplus, signal, variance)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from dpsynth import _validate
 from dpsynth.auditing.copies import checks_of_copies
 from dpsynth.auditing.evidence import Check, Claim, Evidence, configuration_digest
-from dpsynth.auditing.gdp_bound import claimed_mu, epsilon_of, mu_bound
+from dpsynth.auditing.gdp_bound import claimed_mu, epsilon_of, mu_bound, rate_bound
 from dpsynth.auditing.laws import Chosen, laws
 from dpsynth.auditing.recorded import TAINTED, Answered, Runs, asked_again
 from dpsynth.auditing.uniformity import LEVEL, Draw, checks_of_choices, checks_of_noise
@@ -138,7 +138,9 @@ class _Drawn:
         """Bound and ceiling of the game on single numbers, as shares of the mu that is claimed."""
         numbers = np.concatenate([draw.normal for draw in self._all_noise()])
         right = int((numbers[::2] < _SHIFT / 2).sum() + (numbers[1::2] > -_SHIFT / 2).sum())
-        found = (mu_bound(each, numbers.size, confidence=1 - LEVEL) for each in (right, numbers.size))
+        found = (
+            mu_bound(rate_bound(each, numbers.size, confidence=1 - LEVEL)) for each in (right, numbers.size)
+        )
         bound, ceiling = (each / _SHIFT for each in found)
         return bound, ceiling
 

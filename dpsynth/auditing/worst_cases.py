@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from dpsynth.schema.columns import Categorical
 from dpsynth.schema.schema import Schema
 from dpsynth.session import PrivateTable
 
-__all__ = ["MadeUp", "Neighbours", "alone", "balanced", "empty_like", "skewed"]
+__all__ = ["Crowd", "MadeUp", "Neighbours", "alone", "balanced", "crowd", "empty_like", "skewed"]
 
 Row = tuple[int, ...]
 
@@ -77,19 +78,24 @@ class MadeUp:
     def counts(self, counted: tuple[CodedColumn, ...]) -> IntArray:
         """How many rows have each combination of codes, or of buckets of codes, flat in C order."""
         if counted not in self._counted:
-            cells, place = 1, np.zeros(len(self.rows), np.int64)
-            for name, group in counted:
-                column = self.names.index(name)
-                buckets = np.arange(self.sizes[column]) if group is None else np.array(group)
-                size = int(buckets.max()) + 1
-                cells, place = cells * size, place * size + buckets[self.rows[:, column]]
-            self._counted[counted] = np.bincount(place, minlength=cells).astype(np.int64)
+            places, cells = self.places(self.rows, counted)
+            self._counted[counted] = np.bincount(places, minlength=cells).astype(np.int64)
         return self._counted[counted]
+
+    def places(self, rows: IntArray, counted: tuple[CodedColumn, ...]) -> tuple[IntArray, int]:
+        """For each of some rows the cell in which it counts, and the number of cells."""
+        cells, place = 1, np.zeros(len(rows), np.int64)
+        for name, group in counted:
+            column = self.names.index(name)
+            buckets = np.arange(self.sizes[column]) if group is None else np.array(group)
+            size = int(buckets.max()) + 1
+            cells, place = cells * size, place * size + buckets[rows[:, column]]
+        return place, cells
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Neighbours:
-    """Two tables that differ in one unit.
+    """Two tables that differ in one unit: one question to each release.
 
     Attributes:
         name: What makes them a worst case.
@@ -100,6 +106,49 @@ class Neighbours:
     name: str
     without: MadeUp
     present: MadeUp
+
+    @property
+    def questions(self) -> int:
+        """How many rows the attacker guesses about."""
+        return 1
+
+    @property
+    def base(self) -> MadeUp:
+        """A table of the game."""
+        return self.without
+
+    def table(self, present: np.ndarray[Any, np.dtype[np.bool_]]) -> MadeUp:
+        """One of the two."""
+        return self.present if present[0] else self.without
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Crowd:
+    """Several rows that may each be in or not: as many questions to one release.
+
+    Attributes:
+        name: What makes them a worst case.
+        base: The table without any of them.
+        rows: One for each question.
+    """
+
+    name: str
+    base: MadeUp
+    rows: IntArray
+    _made: dict[bytes, MadeUp] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def questions(self) -> int:
+        """How many rows the attacker guesses about."""
+        return len(self.rows)
+
+    def table(self, present: np.ndarray[Any, np.dtype[np.bool_]]) -> MadeUp:
+        """The table with the rows that are `present`. All of them are kept, encoded."""
+        key = present.tobytes()
+        if key not in self._made:
+            rows = np.concatenate([self.base.rows, self.rows[present]])
+            self._made[key] = MadeUp(sizes=self.base.sizes, rows=rows, unit=self.base.unit)
+        return self._made[key]
 
 
 def alone(unit: Unit = _ROW, *, columns: int = 3) -> Neighbours:
@@ -115,6 +164,20 @@ def balanced(unit: Unit = _ROW) -> Neighbours:
     """
     rows = [(1, 1, 0)] * 200 + [(0, 0, 1)] * 200
     return _differing("three pairs that are dependent to the same degree", rows, (1, 1, 1), 2, unit)
+
+
+def crowd(unit: Unit = _ROW, *, columns: int = 3, questions: int = 8) -> Crowd:
+    """Rows that share no cell with each other, each in a crowd of its equals, so that no method merges them.
+
+    Noise does not depend on what is counted: a row shows as much of itself in a crowd as alone.
+    """
+    codes = np.arange(questions, dtype=np.int64)
+    rows = np.repeat(codes[:, None], columns, axis=1)
+    base = MadeUp(sizes=(questions,) * columns, rows=np.repeat(rows, 100, axis=0), unit=unit)
+    if unit.id_column is not None or unit.relation != "add_remove":
+        raise ConfigurationError("Expected a unit that is one row, added or removed.")
+    name = f"{questions} rows that share no cell, each by an independent fair coin"
+    return Crowd(name=name, base=base, rows=rows)
 
 
 def skewed(unit: Unit = _ROW) -> MadeUp:

@@ -71,8 +71,8 @@ def sampler(generator: Any = None, *, draws: int = 2500, epsilon: float = 2.0) -
     return lambda: audit_sampler(generator or Independent(), budget=budget, draws=draws, rng=1)
 
 
-def whole_runs(generator: Any, neighbours: Any, runs: int = RUNS) -> Audit:
-    return lambda: audit_runs(generator, runs=runs, neighbours=neighbours)
+def whole_runs(generator: Any, case: Any, runs: int = RUNS) -> Audit:
+    return lambda: audit_runs(generator, runs=runs, case=case, rng=1)
 
 
 def canaries() -> Audit:

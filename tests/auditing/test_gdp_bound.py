@@ -9,7 +9,14 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import binom
 
-from dpsynth.auditing.gdp_bound import claimed_mu, epsilon_bound, epsilon_of, mu_bound, rate_bound
+from dpsynth.auditing.gdp_bound import (
+    betting_bound,
+    claimed_mu,
+    epsilon_bound,
+    epsilon_of,
+    mu_bound,
+    rate_bound,
+)
 from dpsynth.auditing.one_run_bound import one_run_bound, one_run_tail
 from dpsynth.errors import ConfigurationError
 from dpsynth.privacy import gdp
@@ -27,7 +34,9 @@ def gaussian_audits(mu: float, threshold: float) -> np.ndarray:
 
 
 def share_above(mu: float, right: np.ndarray, quantile: float = 0.95) -> float:
-    bounds = {int(each): mu_bound(int(each), RUNS, confidence=quantile) for each in np.unique(right)}
+    bounds = {
+        int(each): mu_bound(rate_bound(int(each), RUNS, confidence=quantile)) for each in np.unique(right)
+    }
     return float(np.mean([bounds[int(each)] > mu for each in right]))
 
 
@@ -66,33 +75,61 @@ def test_unequal_trials_are_no_likelier_to_be_many_than_equal_ones() -> None:
 
 
 def test_the_ceiling_is_what_all_right_guesses_give() -> None:
-    assert ndtr(mu_bound(1000, 1000) / 2) ** 1000 == pytest.approx(0.05)
-    assert epsilon_of(mu_bound(1000, 1000), 1e-2) > 10
+    ceiling = mu_bound(rate_bound(1000, 1000))
+    assert ndtr(ceiling / 2) ** 1000 == pytest.approx(0.05)
+    assert epsilon_of(ceiling, 1e-2) > 10
 
 
 def test_nothing_right_and_half_right_bound_nothing() -> None:
-    assert (
-        mu_bound(0, 100)
-        == mu_bound(50, 100)
-        == epsilon_bound(50, 100, delta=1e-5)
-        == epsilon_of(0.0, 0.1)
-        == 0
-    )
-    assert rate_bound(0, 10) == 0
+    rates = (rate_bound(0, 100), rate_bound(50, 100))
+    assert [mu_bound(rate) for rate in rates] == [0, 0]
+    assert [epsilon_bound(rate, delta=1e-5) for rate in rates] == [0, 0]
+    assert epsilon_of(0.0, 0.1) == 0
 
 
 def test_epsilon_is_bounded_without_a_trade_off_too() -> None:
     """Randomised response at epsilon guesses right with e^epsilon / (1 + e^epsilon)."""
-    rate = math.exp(1) / (1 + math.exp(1))
-    assert epsilon_bound(round(1e6 * rate), 10**6, delta=0.0) == pytest.approx(1, abs=0.02)
-    assert epsilon_bound(round(1e6 * rate), 10**6, delta=0.0) < 1
-    assert epsilon_bound(900, 1000, delta=0.05) < epsilon_bound(900, 1000, delta=0.0)
+    rate = rate_bound(round(1e6 * math.exp(1) / (1 + math.exp(1))), 10**6)
+    assert 0.98 < epsilon_bound(rate, delta=0.0) < 1
+    assert epsilon_bound(rate, delta=0.05) < epsilon_bound(rate, delta=0.0)
+
+
+def betting(shares: np.ndarray, mean: float, confidence: float = 0.95) -> float:
+    """The share of audits whose bound exceeds the truth."""
+    return float(np.mean([betting_bound(each, confidence=confidence) > mean for each in shares]))
+
+
+@pytest.mark.parametrize("kind", ["independent guesses", "guesses of one run alike", "runs that follow runs"])
+def test_the_bettor_exceeds_the_truth_in_at_most_five_of_a_hundred_audits(kind: str) -> None:
+    rng, audits, runs, rate = np.random.default_rng(8), 400, 200, 0.6
+    if kind == "independent guesses":
+        shares = rng.binomial(8, rate, (audits, runs)) / 8
+    elif kind == "guesses of one run alike":
+        shares = rng.binomial(1, rate, (audits, runs)).astype(float)
+    else:  # the mean is the truth given the past, the spread is not
+        shares = rng.binomial(8, rate, (audits, runs)) / 8
+        alike = rng.binomial(1, rate, (audits, runs))
+        shares[:, 1:] = np.where(shares[:, :-1] > rate, alike[:, 1:], shares[:, 1:])
+    assert betting(shares, rate) <= binom.ppf(0.999, audits, 0.05) / audits
+
+
+def test_a_bettor_who_stops_too_early_would_be_seen() -> None:
+    shares = np.random.default_rng(9).binomial(1, 0.6, (400, 200)).astype(float)
+    assert betting(shares, 0.6, confidence=0.3) > binom.ppf(0.999, 400, 0.05) / 400
+
+
+def test_the_bettor_comes_close() -> None:
+    shares = np.random.default_rng(10).binomial(8, 0.6, 4000) / 8
+    assert 0.59 < betting_bound(shares) < 0.6
+    assert betting_bound(np.ones(1000)) > 0.99
+    with pytest.raises(ConfigurationError):
+        betting_bound([0.5, 1.5])
 
 
 @pytest.mark.parametrize(("right", "guesses"), [(3, 2), (0, 0), (-1, 5)])
 def test_impossible_numbers_are_refused(right: int, guesses: int) -> None:
     with pytest.raises(ConfigurationError):
-        mu_bound(right, guesses)
+        rate_bound(right, guesses)
     with pytest.raises(ConfigurationError):
         one_run_bound(right, guesses, canaries=10, delta=0.0)
 
