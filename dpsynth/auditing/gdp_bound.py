@@ -17,8 +17,8 @@ other in any way, but the mean of X_t is at most Phi(mu/2), given all runs befor
 capital of a bettor, the product of 1 + l_t (X_t - m) with stakes l_t in [0, 1/m) that are fixed before run t,
 is never negative and does not grow on average: it ever reaches 20 with a probability of at most 5 % (Ville,
 1939). The bound is the smallest m at which it does not (Waudby-Smith and Ramdas, 2024). It costs half as much
-again in width as a normal approximation would; k rows give up to k times as many guesses. The capital falls as
-m rises, so that the bound is found by halving.
+again in width as a normal approximation would; k rows give up to k times as many guesses. The capital falls
+as m rises, so that the bound is found by halving.
 
 For (epsilon, delta)-DP the same holds with (e^epsilon + delta) / (1 + e^epsilon) in place of Phi(mu/2)
 (Kairouz, Oh and Viswanath, 2015).

@@ -57,7 +57,7 @@ def failed(found: Evidence) -> set[str]:
 @pytest.mark.parametrize("case", [crowd(), alone(), balanced(), alone(Unit(relation="replace_one"))])
 def test_an_audit_reports_claim_bound_and_ceiling(case: Any) -> None:
     with insecure_noise(1):
-        found = audit_runs(Independent(), runs=60, case=case, rng=1)
+        found = audit_runs(Independent(), runs=30, case=case, rng=1)
     assert failed(found) == set()
     assert 0 <= found.lower_bound_mu <= found.claim.mu == pytest.approx(0.5325, abs=1e-4)
     assert found.claim.mu < found.ceiling_mu
@@ -66,13 +66,6 @@ def test_an_audit_reports_claim_bound_and_ceiling(case: Any) -> None:
     assert str(case.base.unit) in found.threat_model
     assert "deterministic noise of tests" in found.threat_model
     assert Evidence.from_json(found.to_json()) == found
-
-
-def test_eight_rows_in_question_say_more_than_one() -> None:
-    with insecure_noise(2):
-        one, eight = (audit_runs(Independent(), runs=150, case=case, rng=1) for case in (alone(), crowd()))
-    assert eight.lower_bound_mu > 0.1
-    assert eight.lower_bound_mu > one.lower_bound_mu
 
 
 def test_a_model_that_holds_more_than_the_answers_fails() -> None:

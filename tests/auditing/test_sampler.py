@@ -199,10 +199,6 @@ def test_our_noise_has_the_law_that_was_paid(method: str, monkeypatch: pytest.Mo
     assert Evidence.from_json(found.to_json()) == found
 
 
-def test_children_and_processes_draw_their_own_noise() -> None:
-    assert [check.name for check in copies.checks_of_copies() if not check.passed] == []
-
-
 def test_a_process_that_starts_from_a_seed_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import sys; sys.stdout.write(bytes(range(99)).hex())"
     monkeypatch.setattr(copies, "_FRESH", (copies._FRESH[0], "-c", code))
