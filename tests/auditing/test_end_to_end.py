@@ -131,7 +131,7 @@ def test_a_thousand_canaries_at_a_large_epsilon_say_something(method: str) -> No
     ("method", "runs", "share"),
     [
         ("mst", 4000, 0.85),
-        ("aim", 4000, 0.85),
+        ("aim", 3000, 0.8),
         ("independent", 1000, 0.75),
         ("privbayes", 1000, 0.7),
         ("allpairs", 1000, 0.75),
