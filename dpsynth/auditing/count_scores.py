@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dpsynth.auditing.laws import FloatArray, Noisy, laws
+from dpsynth.auditing.laws import FloatArray, Noisy, counted_by, laws
 from dpsynth.auditing.worst_cases import MadeUp
 from dpsynth.mechanisms import GaussianMechanism, Measurement, Mechanism
 from dpsynth.mechanisms.base import IntArray
@@ -36,7 +36,7 @@ def count_scores(
     for query, law, values in zip(mechanism.queries, known, measurement.values, strict=True):
         if not isinstance(law, Noisy):
             continue
-        cells, _ = base.places(rows, query.counted)
+        cells, _ = base.places(rows, counted_by(query))
         together = np.bincount(cells)[cells]
         surplus = values[cells] - law.exact[cells] - together / 2
         variance = law.scale**2 + 1 / 12 + (together - 1) / 4

@@ -19,6 +19,7 @@ from dpsynth.mechanisms import (
     ExponentialMechanism,
     GaussianMechanism,
     LaplaceMechanism,
+    Marginal,
     MarginalGap,
     Measurement,
     Mechanism,
@@ -27,6 +28,7 @@ from dpsynth.mechanisms import (
     ScoreHistogram,
     Total,
 )
+from dpsynth.mechanisms.base import CodedColumn
 from dpsynth.mechanisms.score_histogram import row_scores
 from dpsynth.privacy.events import ExponentialEvent, GaussianEvent, LaplaceEvent
 from dpsynth.privacy.unit import Unit
@@ -154,7 +156,18 @@ def log_likelihood(mechanism: Mechanism, measurement: Measurement, made: MadeUp)
 
 
 def _exact(made: MadeUp, query: Query) -> FloatArray:
-    return made.counts(query.counted).astype(np.float64)
+    return made.counts(counted_by(query)).astype(np.float64)
+
+
+def counted_by(query: Query) -> tuple[CodedColumn, ...]:
+    """The columns whose combinations a query counts.
+
+    Raises:
+        ConfigurationError: It counts something else, which this audit does not know.
+    """
+    if not isinstance(query, Marginal | Total):
+        raise ConfigurationError(f"This audit does not know the law of answers to {type(query).__name__}.")
+    return query.counted
 
 
 def _moved(unit: Unit) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from dpsynth import _validate
 from dpsynth.auditing.copies import checks_of_copies
 from dpsynth.auditing.evidence import Check, Claim, Evidence, configuration_digest
 from dpsynth.auditing.gdp_bound import claimed_mu, epsilon_of, mu_bound, rate_bound
-from dpsynth.auditing.laws import Chosen, laws
+from dpsynth.auditing.laws import Chosen, counted_by, laws
 from dpsynth.auditing.recorded import TAINTED, Answered, Runs, asked_again
 from dpsynth.auditing.uniformity import LEVEL, Draw, checks_of_choices, checks_of_noise
 from dpsynth.auditing.worst_cases import MadeUp, empty_like, skewed
@@ -198,7 +198,7 @@ def _times(mechanism: Mechanism, made: MadeUp, numbers: float) -> int:
         case ScoreHistogram():
             size = len(mechanism.edges) + 1
         case GaussianMechanism() | LaplaceMechanism():
-            size = sum(int(made.counts(query.counted).size) for query in mechanism.queries)
+            size = sum(int(made.counts(counted_by(query)).size) for query in mechanism.queries)
     return 2 * math.ceil(numbers / size / 2)
 
 

@@ -87,7 +87,12 @@ def _end_to_end(generator: Generator, budget: Budget, numbers: Numbers) -> Evide
     plan = compose(generator.plan(cases()[0].schema, budget).events)
     if any(isinstance(event, PoissonGaussianEvent) for event, _ in plan.others):
         return audit_canaries(generator, budget=budget, **_given("canaries", numbers["runs"]))
-    return audit_runs(generator, budget=budget, **_given("runs", numbers["runs"]))
+    runs = numbers["runs"]
+    return (
+        audit_runs(generator, budget=budget)
+        if runs is None
+        else audit_runs(generator, budget=budget, runs=runs)
+    )
 
 
 def _given(name: str, number: int | None) -> dict[str, int]:
