@@ -39,7 +39,7 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
-_FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+_FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @st.composite
@@ -52,21 +52,21 @@ def changes(draw: st.DrawFn) -> Any:
 def changed(document: Any, change: Any) -> Any:
     path, how, value = change
     found = copy.deepcopy(document)
-    place, key = found, None
+    place = found
     for step in path:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
         if not keys:
+            return found
+        key, last = keys[step % len(keys)], place
+        place = last[key]
+        if not isinstance(place, dict | list):
             break
-        key = keys[step % len(keys)]
-        if not isinstance(place[key], dict | list) or step == path[-1]:
-            break
-        place = place[key]
-    if how == "add" and isinstance(place, dict):
-        place["surprise"] = value
-    elif key is not None and how == "remove":
-        del place[key]
-    elif key is not None:
-        place[key] = value
+    if how == "add":
+        last["surprise" if isinstance(last, dict) else 0] = value
+    elif how == "remove":
+        del last[key]
+    else:
+        last[key] = value
     return found
 
 
