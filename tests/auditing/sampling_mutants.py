@@ -23,11 +23,12 @@ from dpsynth.generators.pretraining import Pretraining
 from dpsynth.generators.registry import get
 from dpsynth.mechanisms import _additive, _noise, gaussian, selection
 from dpsynth.mechanisms import dp_sgd as training
-from dpsynth.mechanisms._keystream import KeyStream, insecure_source
+from dpsynth.mechanisms._keystream import KeyStream
 from dpsynth.mechanisms.base import Sensitivity
 from dpsynth.mechanisms.queries import Marginal
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.unit import Unit
+from dpsynth.testing.insecure import insecure_noise
 
 Break = Callable[[pytest.MonkeyPatch], None]
 Audit = Callable[[], Evidence]
@@ -93,7 +94,7 @@ def scaled(change: Callable[[float], float]) -> Break:
 
 def seeded(patch: pytest.MonkeyPatch) -> None:
     def draw(sigma: float, size: int) -> Any:
-        with insecure_source(42):
+        with insecure_noise(42):
             return _noise.rounded_gaussian(sigma, size)
 
     patch.setattr(gaussian, "rounded_gaussian", draw)
