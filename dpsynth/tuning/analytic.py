@@ -39,6 +39,8 @@ from dpsynth.tuning.result import Band, Cost, Frontier, FrontierPoint
 
 if TYPE_CHECKING:
     from dpsynth.generators.base import Generator, Plan
+    from dpsynth.privacy.unit import Unit
+    from dpsynth.schema.layout import Domain
     from dpsynth.schema.schema import Schema
 
 __all__ = ["CLOSED_FORMS", "analytic"]
@@ -92,8 +94,9 @@ def analytic(
             f"The schema does not say what these columns may hold: {list(schema.unknown)}. Declare them first."
         )
     generators = configured(methods, schema=schema, target=target)
+    world = _World.of(schema, size, association)
     points = [
-        _point(label, generator, schema, epsilon, delta, _World(schema, size, association))
+        _point(label, generator, schema, epsilon, delta, world)
         for label, generator in generators.items()
         for epsilon in swept(epsilons)
     ]
@@ -110,17 +113,22 @@ def analytic(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _World:
-    """What is assumed of a table."""
+    """What is public or assumed of a table: the number of rows, sizes, and how far pairs are from independent."""
 
-    schema: Schema
+    domain: Domain
+    unit: Unit
     rows: float
     association: float
+    pairs: tuple[tuple[int, int], ...]
 
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        return list(itertools.combinations(varied_columns(self.schema.domain), 2))
+    @classmethod
+    def of(cls, schema: Schema, rows: float, association: float) -> _World:
+        domain = schema.domain
+        sizes = domain.shape(varied_columns(domain))
+        pairs = tuple(itertools.combinations(sizes, 2))
+        return cls(domain=domain, unit=schema.unit, rows=rows, association=association, pairs=pairs)
 
     def distance(self, cells: float, sigma: float) -> float:
         """Expected of a table of noisy counts."""
@@ -128,14 +136,14 @@ class _World:
 
     def column(self, mu: float) -> float:
         """The mean over columns, where they are asked together at `mu`."""
-        asked = one_ways(self.schema.domain, mu)
-        sigmas = asked.mechanism.sigmas(self.schema.unit)
-        sizes = [self.schema.domain.size_of(name) for name in asked.columns] or [1]
-        return float(np.mean([self.distance(k, s) for k, s in zip(sizes, sigmas, strict=True)]))
+        asked = one_ways(self.domain, mu)
+        sizes = self.domain.shape(asked.columns) or (1,)
+        found = zip(sizes, asked.mechanism.sigmas(self.unit), strict=True)
+        return float(np.mean([self.distance(cells, sigma) for cells, sigma in found]))
 
     def sigma(self, mu: float) -> float:
         """Of a cell if a single pair were asked."""
-        return gaussian_sigma(Marginal(columns=self.pairs[0]), mu, self.schema.unit)
+        return gaussian_sigma(Marginal(columns=self.domain.columns[:2]), mu, self.unit)
 
 
 def _point(
@@ -179,7 +187,7 @@ def _distances(plan: Plan, world: _World) -> tuple[float, float]:
 
 def _of_tree(mu: float, edges: int, alone: tuple[float, float], world: _World) -> tuple[float, float]:
     """The mean over pairs, of which only the edges were counted; precision goes by size^(2/3)."""
-    cells = np.array([world.schema.domain.cells(pair) for pair in world.pairs], np.float64)
+    cells = np.array([left * right for left, right in world.pairs], np.float64)
     each = cells ** (2 / 3)
     sigmas = world.sigma(mu) * np.sqrt(edges * each.mean() / each)
     counted = float(np.mean([world.distance(k, s) for k, s in zip(cells, sigmas, strict=True)]))
@@ -192,8 +200,7 @@ def _of_buckets(mu: float, world: _World) -> float:
     relative = world.sigma(mu) / world.rows
 
     def shapes(number: int) -> list[tuple[int, int]]:
-        sizes = [world.schema.domain.shape(pair) for pair in world.pairs]
-        return [(min(left, number), min(right, number)) for left, right in sizes]
+        return [(min(left, number), min(right, number)) for left, right in world.pairs]
 
     number = bucket_count(shapes, total=world.rows, sigma=world.sigma(mu))
     return math.sqrt(squared_error(shapes(number), number, relative=relative))
