@@ -91,7 +91,7 @@ def analytic(
         raise ConfigurationError(f"Expected 0 <= association < 1, got {association!r}.")
     if not schema.complete:
         raise ConfigurationError(
-            f"The schema does not say what these columns may hold: {list(schema.unknown)}. Declare them first."
+            f"The schema does not say what these columns may hold: {list(schema.unknown)}. Declare them."
         )
     generators = configured(methods, schema=schema, target=target)
     world = _World.of(schema, size, association)
@@ -115,7 +115,7 @@ def analytic(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _World:
-    """What is public or assumed of a table: the number of rows, sizes, and how far pairs are from independent."""
+    """What is public or assumed of a table: its sizes, and how far pairs are from independent."""
 
     domain: Domain
     unit: Unit
@@ -171,8 +171,8 @@ def _distances(plan: Plan, world: _World) -> tuple[float, float]:
     """Expected of a pair and of a triple."""
     if plan.method not in CLOSED_FORMS:
         raise ConfigurationError(
-            f"There is no closed form for {plan.method!r}: what it asks follows from its answers. Use the mode "
-            f"`proxy`, which is free on public or simulated rows, or the methods {list(CLOSED_FORMS)}."
+            f"There is no closed form for {plan.method!r}: what it asks follows from its answers. Use the "
+            f"mode `proxy`, which is free on public or simulated rows, or the methods {list(CLOSED_FORMS)}."
         )
     mus = _mus(plan)
     column = world.column(mus["one-way counts"])
