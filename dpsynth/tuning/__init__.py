@@ -6,8 +6,8 @@ from dpsynth.tuning.analytic import analytic
 from dpsynth.tuning.bootstrap import bootstrap
 from dpsynth.tuning.choice import Choice
 from dpsynth.tuning.confidential import accounted, unaccounted
-from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.knee import Knee, knee
+from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.proxy import proxy
 from dpsynth.tuning.result import Band, Cost, Frontier, FrontierPoint
 

@@ -143,7 +143,8 @@ def _with_optimism(found: Frontier, model: FittedModel, known: float | None) -> 
         own = next(point for point in found.of(promise.method) if point.epsilon == promise.epsilon)
         said = own.utility["pair_accuracy"].median
         notes.append(
-            f"At the released epsilon the bootstrap says {said:.4g} for the pair accuracy, and the score that "
-            f"was paid for {known:.4g}: it is {abs(said - known):.2g} too {'high' if said > known else 'low'}."
+            f"At the released epsilon the bootstrap says {said:.4g} for the pair accuracy, and the score "
+            f"that was paid for {known:.4g}: it is {abs(said - known):.2g} too "
+            f"{'high' if said > known else 'low'}."
         )
     return replace(found, notes=tuple(notes))

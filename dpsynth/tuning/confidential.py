@@ -1,9 +1,10 @@
 """A frontier on the private rows themselves: paid run by run, or for their owner's eyes only.
 
 The tutorials' way, made honest. *Accounted*: each run and each score is charged to the ledger of the data,
-and scores are noisy, since an exact score is a function of private rows too. Every model may then be released,
-and so may the choice among them. *Not accounted*: runs cost nothing and scores are exact, so nothing of it may
-guide a release: the picture says so, and every model that is kept carries a taint that a release refuses.
+and scores are noisy, since an exact score is a function of private rows too. Every model may then be
+released, and so may the choice among them. *Not accounted*: runs cost nothing and scores are exact, so
+nothing of it may guide a release: the picture says so, and every model that is kept carries a taint that a
+release refuses.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ def unaccounted(  # noqa: PLR0913 - the rows, what is run on them, and where it 
         cost=Cost(words="runs and exact scores on the private rows that no ledger has", accounted=False),
         disclosure=CONFIDENTIAL,
         notes=(
-            "What is chosen by this picture follows the private rows and is covered by no guarantee. Choose by "
-            "a mode that is paid, or free of private rows, before a release.",
+            "What is chosen by this picture follows the private rows and is covered by no guarantee. Choose "
+            "by a mode that is paid, or free of private rows, before a release.",
         ),
         cache=cache,
         workers=workers,

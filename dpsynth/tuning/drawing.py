@@ -195,8 +195,8 @@ def _direct(frontier: Frontier, frame: _Frame) -> Iterator[str]:
     if values:
         path = " ".join(frame.at(epsilon, value) for epsilon, value in sorted(values.items()))
         yield (
-            f'<polyline class="direct" points="{path}"><title>A private model for this one question, without a '
-            "table (diffprivlib)</title></polyline>"
+            f'<polyline class="direct" points="{path}"><title>A private model for this one question, '
+            "without a table (diffprivlib)</title></polyline>"
         )
         y = frame.y(values[max(values)]) - 8
         yield f'<text class="soft" x="{_WIDTH - _RIGHT + 8}" y="{y:.1f}">direct model</text>'
