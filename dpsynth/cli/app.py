@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dpsynth._version import __version__
-from dpsynth.cli import check, demo, init, plan, run, sample, simulate
+from dpsynth.cli import audit, check, demo, init, plan, run, sample, simulate
 from dpsynth.cli.console import errors
 from dpsynth.cli.evaluate import evaluate, report
 from dpsynth.cli.keys import keys_app
@@ -41,6 +41,7 @@ app.command()(release)
 app.command()(sign)
 app.command()(verify)
 app.add_typer(keys_app, name="keys")
+app.command()(audit.audit)
 app.add_typer(ledger_app, name="ledger")
 
 

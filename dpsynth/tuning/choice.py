@@ -97,7 +97,8 @@ def choose(frontier: Frontier, target: float, *, metric: str, method: str | None
         best = max(point.utility[metric].low for name in methods for point in frontier.of(name))
         raise ConfigurationError(
             f"No epsilon of this frontier reaches {metric} = {target:g} with its lower band, there and "
-            f"at every larger epsilon; the best lower end is {best:.4g}. Lower the target, or add larger epsilons."
+            f"at every larger epsilon; the best lower end is {best:.4g}. Lower the target, or add "
+            "larger epsilons."
         )
     point = min(found, key=lambda one: (one.epsilon, -one.utility[metric].low))
     missed = sum(1 - rate_of(frontier.of(name)) for name in methods)

@@ -149,8 +149,8 @@ def _axes(frontier: Frontier, frame: _Frame) -> Iterator[str]:
             f'<text class="soft" x="{x:.1f}" y="{bottom + 32}" text-anchor="middle">{right_guesses:.3g} %'
             f"<title>{escape(point.odds)}</title></text>"
         )
-    yield f'<text x="{right + 8}" y="{bottom + 18}">epsilon (log)</text>'
-    yield f'<text class="soft" x="{right + 8}" y="{bottom + 32}">best guess right</text>'
+    yield f'<text x="{right + 20}" y="{bottom + 18}">epsilon (log)</text>'
+    yield f'<text class="soft" x="{right + 20}" y="{bottom + 32}">best guess right</text>'
 
 
 def _levels(frontier: Frontier, frame: _Frame) -> Iterator[str]:
@@ -198,8 +198,9 @@ def _direct(frontier: Frontier, frame: _Frame) -> Iterator[str]:
             f'<polyline class="direct" points="{path}"><title>A private model for this one question, '
             "without a table (diffprivlib)</title></polyline>"
         )
-        y = frame.y(values[max(values)]) - 8
-        yield f'<text class="soft" x="{_WIDTH - _RIGHT + 8}" y="{y:.1f}">direct model</text>'
+        first = min(values)
+        x, y = frame.x(first) + 4, frame.y(values[first]) + 14
+        yield f'<text class="soft" x="{x:.1f}" y="{y:.1f}">direct model</text>'
 
 
 def _direct_values(frontier: Frontier) -> dict[float, float]:

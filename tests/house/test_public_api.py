@@ -45,7 +45,9 @@ CURATED = [
     "frontier",
     "load",
     "price",
+    "publish",
     "synthesize",
+    "verify",
 ]
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
 
