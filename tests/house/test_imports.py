@@ -29,11 +29,8 @@ ROOMS = (
     "dpsynth.graphical",
     "dpsynth.generators",
     "dpsynth.release",
-<<<<<<< HEAD
     "dpsynth.tuning",
-=======
     "dpsynth.auditing",
->>>>>>> cac74807552735cc017106dd1e0126ff1c6e4a7a
     "dpsynth.datasets",
     "dpsynth.cli.app",
 )
