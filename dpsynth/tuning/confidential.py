@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.errors import StorageError
 from dpsynth.evaluation.published import published_scores
 from dpsynth.evaluation.results import CONFIDENTIAL, Disclosure
 from dpsynth.generators.fitted import FittedModel
@@ -27,6 +27,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import mu_of
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.release.pipeline import fit_table
+from dpsynth.session.configuration import configuration_of
 from dpsynth.tuning.assembly import swept_runs
 from dpsynth.tuning.methods import Methods, configured, promised, swept
 from dpsynth.tuning.result import Band, Cost, Frontier, FrontierPoint
@@ -143,22 +144,22 @@ def accounted(  # noqa: PLR0913 - who pays, for what, from which account
         dataset: The account of the people in the table.
         cap: Ceiling of the account when it is new.
         models: A folder for all models; any may be released. It keeps the scores too: the same call with the
-            same account pays nothing a second time, and goes on where it was interrupted.
+            same account pays nothing a second time, and goes on where it was interrupted. The account stands
+            for the table: a table that has changed needs another folder.
         progress: Told after each run.
 
     Returns:
         A frontier by `pair_accuracy`, whose cost is all runs and scores together.
 
     Raises:
-        BudgetExceededError: The account has no room for the next run or score. What was paid is kept.
-        ConfigurationError: The folder holds a sweep of another table, schema or account.
+        BudgetExceededError: The account has no room for all that is left to run. Nothing was drawn.
+        StorageError: A score in the folder is damaged.
 
     Privacy: all parameters are fixed before the first draw, so the price is that of everything together. Each
         run and each score is in the ledger before its first draw.
     """
     generators = configured(methods, schema=schema, target=target)
     grid = swept(epsilons)
-    account = digest_of([schema.digest(), ledger.identity, dataset])
     sweep = _Sweep(
         source=source,
         schema=schema,
@@ -169,7 +170,6 @@ def accounted(  # noqa: PLR0913 - who pays, for what, from which account
         dataset=dataset,
         cap=cap,
         folder=Path(models),
-        account=account,
     )
     runs = [
         Run(method=label, epsilon=epsilon, replicate=replicate)
@@ -212,26 +212,26 @@ class _Sweep:
     dataset: str
     cap: Cap | None
     folder: Path
-    account: str
 
     def require_room(self, runs: Sequence[Run]) -> None:
         """Refuse a sweep that the account cannot pay to its end. What is in the folder was paid before."""
         account = self.ledger.account(self.dataset, str(self.schema.unit), cap=self.cap)
-        left = [run for run in runs if stored(self.folder, f"{_name(run)}.json") is None]
+        left = [run for run in runs if stored(self.folder, f"{self._name(run)}.json") is None]
         spends = []
         for run in left:
-            if not (self.folder / f"{_name(run)}.dps").is_file():
+            if not (self.folder / f"{self._name(run)}.dps").is_file():
                 plan = self._plan(run)
                 spends.append(_spend(plan.events, self.delta, adaptive=plan.adaptive))
             spends.append(_spend((self._score_event(),), self.score.delta))
-        self.ledger.require_room(account, spends)
+        if spends:
+            self.ledger.require_room(account, spends)
 
     def paid(self, run: Run) -> _Paid:
         """The run and its score; from the folder if they were paid for."""
-        name = _name(run)
+        name = self._name(run)
         text = stored(self.folder, f"{name}.json")
         if text is not None:
-            return self._read(text)
+            return _read(text)
         begun = time.perf_counter()
         fitted = self._fitted(run, name)
         seconds = time.perf_counter() - begun
@@ -255,7 +255,7 @@ class _Sweep:
             seconds=seconds,
             tainted=not promise.certifiable or price_of_score.kind != "dp",
         )
-        store(self.folder, f"{name}.json", json.dumps({"account": self.account, **asdict(outcome)}))
+        store(self.folder, f"{name}.json", json.dumps(asdict(outcome)))
         return outcome
 
     def frontier(self, paid: dict[Run, _Paid]) -> Frontier:
@@ -306,16 +306,12 @@ class _Sweep:
         record.unlink(missing_ok=True)
         return fitted
 
-    def _read(self, text: str) -> _Paid:
-        try:
-            body = json.loads(text)
-            if body.pop("account") != self.account:
-                raise ConfigurationError(
-                    "The folder holds a sweep of another schema, ledger or account. Name another folder."
-                )
-            return _Paid(**{**body, "releases": tuple(body["releases"])})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageError("A score in the folder is damaged. Its price stays spent.") from error
+    def _name(self, run: Run) -> str:
+        """Of the files of a run: by what it is, and by all that determines what is paid for it."""
+        account = [self.schema.digest(), self.ledger.identity, self.dataset]
+        chosen = [configuration_of(self.generators[run.method]), self.delta, configuration_of(self.score)]
+        digest = digest_of([*account, *chosen, run.epsilon, run.replicate])
+        return f"{run.method}-{run.epsilon:g}-{run.replicate}-{digest[:12]}"
 
     def _price(self, runs: Sequence[Run]) -> tuple[float, float]:
         """Of everything together: the smaller of basic composition and all that the accountants know."""
@@ -351,8 +347,12 @@ class _Sweep:
         )
 
 
-def _name(run: Run) -> str:
-    return f"{run.method}-{run.epsilon:g}-{run.replicate}"
+def _read(text: str) -> _Paid:
+    try:
+        body = json.loads(text)
+        return _Paid(**{**body, "releases": tuple(body["releases"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError("A score in the folder is damaged. Its price stays spent.") from error
 
 
 def _spend(events: Sequence[Event], delta: float, *, adaptive: bool = False) -> Spend:

@@ -25,7 +25,9 @@ def test_the_formula_for_independent_columns() -> None:
         schema, methods="independent", epsilons=[1.0], delta=1e-6, rows=10_000, association=0.25
     ).points[0]
     assert found.mu is not None
-    sigma = math.sqrt(2) / found.mu  # two columns of one size share mu squared, a removed row changes one cell
+    sigma = (
+        math.sqrt(2) / found.mu
+    )  # two columns of one size share mu squared, a removed row changes one cell
     column = schema.domain.sizes[0] * sigma / math.sqrt(2 * math.pi) / 10_000
     assert found.utility["pair_accuracy"].median == pytest.approx(1 - 2 * column - 0.25, abs=1e-7)
     assert found.utility["k_marginal"].median == pytest.approx(1 - 3 * column - 0.5, abs=1e-7)
