@@ -27,7 +27,7 @@ def test_a_point_below_one_that_fails_is_lucky_and_not_chosen() -> None:
 
 
 def test_nothing_is_chosen_where_the_largest_epsilon_fails() -> None:
-    with pytest.raises(ConfigurationError, match="best lower end is 0.9"):
+    with pytest.raises(ConfigurationError, match="best lower end is"):
         frontier_of({"mst": {1.0: [0.9], 10.0: [0.6]}}).choose(0.7)
 
 
