@@ -44,7 +44,7 @@ def frontier(
     mode          what is read                                             what it costs
     ============  =======================================================  ===========================
     analytic      nothing                                                  nothing
-    proxy         public or simulated rows, or those of an earlier release nothing
+    proxy         rows that are public, simulated or released before       nothing
     bootstrap     a model that was paid for                                nothing more
     nested        the private table, once                                  its largest epsilon, once
     trajectory    the private table, one training                          that of the one run
