@@ -3,9 +3,9 @@
     python benchmarks/frontier.py --data FOLDER [--modes analytic proxy nested] [--replicates 5] [--workers 2]
         [--cache FOLDER] [--out FOLDER]
 
-The rows are the training split of Adult; for this benchmark they count as public, and `nested` is charged to a
-ledger in memory. Shown are wall and processor seconds of each mode, of the same call again from its cache, and
-the table by method; `--out` keeps pictures and JSON. A run that was interrupted goes on from `--cache`.
+The rows are the training split of Adult; for this benchmark they count as public, and `nested` is charged to
+a ledger in memory. Shown are wall and processor seconds of each mode, of the same call again from its cache,
+and the table by method; `--out` keeps pictures and JSON. A run that was interrupted goes on from `--cache`.
 """
 
 from __future__ import annotations
