@@ -79,6 +79,8 @@ def sweep(
         options["cache"] = out / "cache"
     if mode == "confidential":
         options["models"] = out / "models"
+    if mode in {"nested", "trajectory"}:
+        options["folder"] = out / "models"
     charged = mode in _PAID or (mode == "confidential" and not not_accounted)
     found = _found(mode, data, schema, options, charged, ledger, dataset, accounted=not not_accounted)
     _write(found, out, data)
