@@ -128,8 +128,8 @@ def show(frontier: Frontier) -> None:
         )
     console.print(table)
     console.print(
-        "Guess right: how often the best attacker can tell whether somebody is in the table. Group: rows of the "
-        "smallest whose count is known within 10 %.",
+        "Guess right: how often the best attacker can tell whether somebody is in the table. Group: rows of "
+        "the smallest whose count is known within 10 %.",
         highlight=False,
     )
     for method in frontier.methods:
