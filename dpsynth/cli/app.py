@@ -14,6 +14,7 @@ from dpsynth.cli.evaluate import evaluate, report
 from dpsynth.cli.keys import keys_app
 from dpsynth.cli.ledger import ledger_app
 from dpsynth.cli.release import release, sign
+from dpsynth.cli.sweep import sweep
 from dpsynth.cli.verify import verify
 from dpsynth.errors import DpsynthError
 
@@ -35,6 +36,7 @@ app.command()(sample.sample)
 app.command()(evaluate)
 app.command()(report)
 app.command()(simulate.simulate)
+app.command()(sweep)
 app.command()(release)
 app.command()(sign)
 app.command()(verify)

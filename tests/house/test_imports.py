@@ -29,6 +29,7 @@ ROOMS = (
     "dpsynth.graphical",
     "dpsynth.generators",
     "dpsynth.release",
+    "dpsynth.tuning",
     "dpsynth.auditing",
     "dpsynth.datasets",
     "dpsynth.cli.app",

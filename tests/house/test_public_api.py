@@ -42,6 +42,7 @@ CURATED = [
     "Unit",
     "__version__",
     "evaluate",
+    "frontier",
     "load",
     "price",
     "publish",
