@@ -143,7 +143,7 @@ def test_unknown_parts_can_be_bought(folder: Path) -> None:
     (folder / "open.json").write_text(json.dumps(document))
     assert run(folder, schema="open.json") == 1
     assert run(folder, "--discover", "0.3", "--epsilon", "5", schema="open.json") == 0
-    assert json.loads((folder / "out" / "guarantee.json").read_text())["adaptive"]
+    assert json.loads((folder / "out" / "guarantee.json").read_text())["committed"]["adaptive"]
 
 
 def edit(folder: Path, name: str, change: Any) -> None:

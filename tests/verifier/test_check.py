@@ -149,7 +149,9 @@ SIGNED_LIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "subject", "words"), SIGNED_LIES, ids=lambda part: str(part)[:40])
+@pytest.mark.parametrize(
+    ("change", "subject", "words"), SIGNED_LIES, ids=lambda part: part[:40] if isinstance(part, str) else ""
+)
 def test_a_signed_lie_is_named(release: Release, change: Any, subject: str, words: str) -> None:
     assert_fails(found(release.signed(change=change)), subject, words)
 
