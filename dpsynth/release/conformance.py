@@ -1,4 +1,4 @@
-"""Whether a released Parquet file is what its schema declares: read from the file, nothing taken on trust.
+"""Whether released rows are what their schema declares: read from the files, nothing taken on trust.
 
 Columns are judged by their distinct values, with the readers of the stand-alone verifier, so that one
 definition of "allowed" holds for both forms of the rows. Faults name the column and the rule, never a value:
@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dpsynth.errors import SchemaError, StorageError
 from dpsynth.verifier.table import Column, columns_of
 from dpsynth.verifier.values import OUTSIDE
@@ -28,13 +30,16 @@ _TYPES = {
 }
 
 
-def faults(path: str | Path, schema: str | Path, *, rows: int) -> tuple[str, ...]:
+def faults(
+    path: str | Path, schema: str | Path, *, rows: int, text: str | Path | None = None
+) -> tuple[str, ...]:
     """What is wrong with a Parquet file that is said to hold `rows` synthetic rows of a schema.
 
     Args:
         path: The Parquet file.
         schema: The document of the schema.
         rows: How many rows it is said to have.
+        text: A CSV file that is said to hold the same rows.
 
     Returns:
         One sentence for each fault; none if the table conforms.
@@ -55,6 +60,8 @@ def faults(path: str | Path, schema: str | Path, *, rows: int) -> tuple[str, ...
     except (OSError, pa.ArrowException, ValueError):
         return ("The file cannot be read as Parquet.",)
     found = list(_faults(table, columns, rows))
+    if not found and text is not None:
+        found = list(_differences(table, Path(text), columns))
     own = document.get("dpsynth", {})
     bound = own.get("constraints") or own.get("rules") or any(column.kind == "formula" for column in columns)
     return tuple(found or (_rules(table, Path(schema)) if bound else ()))
@@ -85,6 +92,42 @@ def _column(column: Column, values: Any) -> Iterator[str]:
     typed = kind is None or getattr(pa.types, kind)(distinct.type) or pa.types.is_null(distinct.type)
     if not typed or not all(_allowed(column, one) for one in distinct.drop_null().to_pylist()):
         yield f"Column {column.name!r} holds a value that the schema does not admit."
+
+
+def _differences(table: Any, path: Path, columns: Sequence[Column]) -> Iterator[str]:
+    """Whether a CSV file holds other rows than a table of its columns."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    as_texts = csv.ConvertOptions(
+        column_types={column.name: pa.string() for column in columns}, strings_can_be_null=False
+    )
+    try:
+        texts = csv.read_csv(path, convert_options=as_texts)
+    except (OSError, pa.ArrowException):
+        yield f"{path.name} cannot be read."
+        return
+    if texts.column_names != table.column_names or texts.num_rows != table.num_rows:
+        yield f"{path.name} has other columns, or another number of rows, than the Parquet file."
+        return
+    for column in columns:
+        known: dict[Any, int] = {}  # one number for each value, whichever file spells it
+        left, right = (_numbered(column, one[column.name], known) for one in (texts, table))
+        if not (left == right).all():
+            yield f"Column {column.name!r} of {path.name} has other values than that of the Parquet file."
+
+
+def _numbered(column: Column, values: Any, known: dict[Any, int]) -> np.ndarray[Any, Any]:
+    import pyarrow as pa
+
+    whole = values.combine_chunks()
+    if isinstance(whole, pa.DictionaryArray):
+        whole = whole.dictionary_decode()
+    encoded = whole.dictionary_encode(null_encoding="encode")
+    read = [None if one is None else column.read(_text(one)) for one in encoded.dictionary.to_pylist()]
+    numbers = [known.setdefault(value, len(known)) for value in read]
+    found: np.ndarray[Any, Any] = np.array([*numbers, 0])[encoded.indices.to_numpy()]
+    return found
 
 
 def _allowed(column: Column, value: object) -> bool:

@@ -35,6 +35,7 @@ def verify(
     any_key: bool = False,
     policy: str | Path | Policy | None = None,
     ledger: str | Path | None = None,
+    rows: bool = True,
     more: Iterable[Statement] = (),
 ) -> Verification:
     """Check a certified release: signatures, files, form, privacy claims, evidence, rows and ledger.
@@ -50,6 +51,7 @@ def verify(
         any_key: Go on without a trusted key.
         policy: What the reader demands, or the file of it.
         ledger: The ledger of the run, or its export in lines. Default: the certificate's word is taken.
+        rows: Whether to read the rows; no where `more` tells of them.
         more: Findings of other programs, added to the list.
 
     Returns:
@@ -59,7 +61,7 @@ def verify(
     payload, signed = _opened(Path(folder), trust, found, any_key=any_key)
     statement = None if payload is None else _statement(payload, found)
     if statement is not None:
-        for subject, part in _parts(Path(folder), statement, policy, ledger, signed):
+        for subject, part in _parts(Path(folder), statement, policy, ledger, signed, rows=rows):
             found += _tried(subject, part)
     return Verification(statements=(*found, *more))
 
@@ -79,7 +81,13 @@ def read_certificate(folder: str | Path) -> Json:
 
 
 def _parts(
-    folder: Path, statement: Json, policy: str | Path | Policy | None, ledger: str | Path | None, signed: int
+    folder: Path,
+    statement: Json,
+    policy: str | Path | Policy | None,
+    ledger: str | Path | None,
+    signed: int,
+    *,
+    rows: bool,
 ) -> list[tuple[str, Callable[[], Iterable[Statement]]]]:
     """Each check with the subject under which trouble is told."""
     certificate = statement["predicate"]
@@ -88,7 +96,7 @@ def _parts(
         ("claim", lambda: check_claims(certificate)),
         ("risk", lambda: check_sentences(certificate)),
         ("audit", lambda: check_evidence(certificate)),
-        ("data", lambda: _rows(folder, statement)),
+        ("data", lambda: _rows(folder, statement, read=rows)),
         ("ledger", lambda: _ledger(certificate, ledger)),
         ("certificate", lambda: check_rest(certificate)),
         ("policy", lambda: _policy(certificate, policy, signed, given=ledger is not None)),
@@ -160,12 +168,14 @@ def _statement(payload: bytes, found: list[Statement]) -> Json | None:
     return statement
 
 
-def _rows(folder: Path, statement: Json) -> Iterator[Statement]:
+def _rows(folder: Path, statement: Json, *, read: bool) -> Iterator[Statement]:
     certificate, names = statement["predicate"], [subject["name"] for subject in statement["subject"]]
     if "schema.json" in names:
         data = read_small(folder, "schema.json")
         document = parse(data, largest=_LARGEST_CATEGORY)
         yield from check_schema(certificate, data, document)
+        if not read:
+            return
         if "data.csv" in names:
             with opened(folder, "data.csv") as file:
                 yield from check_data(certificate, document, file)

@@ -154,7 +154,7 @@ def remembered(read: Reader, missing: Mapping[str, None]) -> Reader:
         except KeyError:
             key = text.strip()
         value = memory[key] if key in memory else read(key)
-        if len(memory) < 2**16:
+        if len(memory) < 2**20:
             memory[text] = value
         return value
 

@@ -111,3 +111,29 @@ def test_a_schema_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         (tmp_path / "schema.json").write_text(text)
         with pytest.raises(StorageError, match="cannot be read"):
             faults(tmp_path / "data.parquet", tmp_path / "schema.json", rows=ROWS)
+
+
+def both(frame: pd.DataFrame, other: pd.DataFrame, folder: Path) -> tuple[str, ...]:
+    found(frame, folder)
+    other.to_csv(folder / "data.csv", index=False)
+    return faults(folder / "data.parquet", folder / "schema.json", rows=ROWS, text=folder / "data.csv")
+
+
+def test_both_forms_hold_the_same_rows(tmp_path: Path) -> None:
+    frame = table()
+    assert both(frame, frame, tmp_path) == ()
+    assert "number of rows" in both(frame, frame.iloc[1:], tmp_path)[0]
+    assert "other columns" in both(frame, frame.drop(columns="age"), tmp_path)[0]
+    for name in ("colour", "grade", "half", "member", "worked", "height", "joined", "id"):
+        other = frame.copy()
+        other[name] = other[name].to_numpy()[::-1]
+        (fault,) = both(frame, other, tmp_path)
+        assert f"Column {name!r} of data.csv" in fault
+    other = frame.copy()
+    other.loc[3, "height"] = np.nan if pd.notna(frame.loc[3, "height"]) else 1.5
+    assert "'height'" in both(frame, other, tmp_path)[0]
+    (tmp_path / "data.csv").write_bytes(b"\xff\xfe\x00")
+    (fault,) = faults(
+        tmp_path / "data.parquet", tmp_path / "schema.json", rows=ROWS, text=tmp_path / "data.csv"
+    )
+    assert "data.csv" in fault
