@@ -1,7 +1,7 @@
 """Scores of many models against the private rows, charged once.
 
-Why not from the noisy tables that the methods paid for? Each method measured other tables, and each is nearest
-to its own: `independent` saw no pair at all, so nothing says how wrong its pairs are. And the distance of a
+Why not from the noisy tables that the methods paid for? Each method measured other tables, and is nearest to
+its own: `independent` saw no pair at all, so nothing says how wrong its pairs are. And the distance of a
 model from noisy counts is mostly noise where cells are small. Here every model is compared with the same
 tables, the exact distance is computed behind the door, and noise is added to the distance: so the mean over
 tables is unbiased, and its own noise is known. It is cheap: one unit moves a distance by k rows, so the mean
@@ -20,20 +20,23 @@ import numpy as np
 
 from dpsynth.evaluation.marginals import groups as chosen_groups
 from dpsynth.generators.buckets import bucketed
-from dpsynth.generators.marginals import exact
 from dpsynth.graphical.estimation import ordered_cells
 from dpsynth.mechanisms import MarginalGap, NoisyScores
 
 if TYPE_CHECKING:
-    from dpsynth.generators.base import Model
+    from dpsynth.schema.column import ModelledColumn
     from dpsynth.schema.schema import Schema
     from dpsynth.session import Measurer
 
 __all__ = ["Cells", "Estimate", "scored"]
 
 Counts = tuple[np.ndarray[Any, Any], ...]
+Codes = Mapping[str, np.ndarray[Any, Any]]
 
-_BUCKETS = {"pair_accuracy": (2, 32, 300), "k_marginal": (3, 16, 60)}  # columns, buckets of one, tables at most
+_BUCKETS = {
+    "pair_accuracy": (2, 32, 300),
+    "k_marginal": (3, 16, 60),
+}  # columns, buckets of one, tables at most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,17 +67,17 @@ class Cells:
     metrics: tuple[str, ...]
 
     @classmethod
-    def of(cls, schema: Schema, model: Model) -> Cells:
+    def of(cls, schema: Schema, codes: Codes) -> Cells:
         """All pairs over 32 buckets and some triples over 16, or a fixed choice; from public sizes.
 
         Args:
             schema: Whose columns.
-            model: A paid one: columns with more codes are cut into buckets of like mass by it.
+            codes: Rows of a paid model. By these, columns with more codes are cut into buckets of like mass.
         """
         names = schema.domain.columns
         cliques, buckets, metrics = [], [], []
         for metric, (ways, number, most) in _BUCKETS.items():
-            cut = {column.name: _cut(model, column, number) for column in schema.modelled}
+            cut = {column.name: _cut(codes[column.name], column, number) for column in schema.modelled}
             for group in chosen_groups(len(names), ways, most=most):
                 clique = tuple(names[place] for place in group)
                 cliques.append(clique)
@@ -82,7 +85,7 @@ class Cells:
                 metrics.append(metric)
         return cls(cliques=tuple(cliques), buckets=tuple(buckets), metrics=tuple(metrics))
 
-    def counts(self, codes: Mapping[str, np.ndarray[Any, Any]]) -> Counts:
+    def counts(self, codes: Codes) -> Counts:
         """How many records are in each cell of each table."""
         found = []
         for clique, groups in zip(self.cliques, self.buckets, strict=True):
@@ -142,8 +145,8 @@ def scored(
     ]
 
 
-def _cut(model: Model, column: Any, number: int) -> tuple[int, ...]:
-    counts = exact(model).marginal((column.name,))
-    if len(counts) <= number:
-        return tuple(range(len(counts)))
-    return bucketed(counts * model.total, ordered_cells(column), number=number, least=0.0)
+def _cut(codes: np.ndarray[Any, Any], column: ModelledColumn, number: int) -> tuple[int, ...]:
+    if column.size <= number:
+        return tuple(range(column.size))
+    counts = np.bincount(codes, minlength=column.size).astype(np.float64)
+    return bucketed(counts, ordered_cells(column), number=number, least=0.0)

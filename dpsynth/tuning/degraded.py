@@ -195,9 +195,7 @@ class Degraded:
             for name, recorded in zip(table.columns, table.groups, strict=True)
         ]
 
-    def _fold(
-        self, name: str, recorded: np.ndarray[Any, Any], asked: np.ndarray[Any, Any] | None
-    ) -> Fold:
+    def _fold(self, name: str, recorded: np.ndarray[Any, Any], asked: np.ndarray[Any, Any] | None) -> Fold:
         key = (name, recorded.tobytes(), None if asked is None else asked.tobytes())
         if key not in self._folds:
             self._folds[key] = fold(recorded, asked, inside_buckets(self._tables, name, recorded))
@@ -229,7 +227,9 @@ class Degraded:
         recorded = next(self._scores, None)
         cliques = [list(clique) for clique in mechanism.score.cliques]
         if recorded is None or recorded.mechanism["score"]["cliques"] != cliques:
-            raise ReplayError("The paid run scored other candidates. Sweep this method over public data instead.")
+            raise ReplayError(
+                "The paid run scored other candidates. Sweep this method over public data instead."
+            )
         sigma, has = mechanism.sigma(self.schema.unit), recorded.sigmas[0]
         more = math.sqrt(max(sigma**2 - has**2, 0.0))
         values = recorded.values[0] + more * self._rng.standard_normal(len(cliques))
@@ -253,7 +253,7 @@ def _of_type(transcript: Transcript, kind: str) -> Iterator[Measurement]:
 
 
 def _whole(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    rounded = np.rint(values).astype(np.int64)
+    rounded: np.ndarray[Any, Any] = np.rint(values).astype(np.int64)
     rounded.setflags(write=False)
     return rounded
 

@@ -64,14 +64,21 @@ def _write(path: Path, draft: Draft) -> None:
     header, arrays = draft.model.state()
     written = {f"model.{name}": array for name, array in arrays.items()}
     written |= {f"count.{number}": counts for number, counts in enumerate(draft.counts)}
-    words = {"model": draft.model.name, "header": header, "seconds": draft.seconds, "counts": len(draft.counts)}
+    words = {
+        "model": draft.model.name,
+        "header": header,
+        "seconds": draft.seconds,
+        "counts": len(draft.counts),
+    }
     write_archive(path, kind=_KIND, header={**words, "fidelity": asdict(draft.fidelity)}, arrays=written)
 
 
 def _read(path: Path, schema: Schema) -> Draft:
     header, arrays = read_archive(path, kind=_KIND)
     try:
-        state = {name.removeprefix("model."): one for name, one in arrays.items() if name.startswith("model.")}
+        state = {
+            name.removeprefix("model."): one for name, one in arrays.items() if name.startswith("model.")
+        }
         return Draft(
             model=model_class(header["model"]).from_state(schema, header["header"], state),
             seconds=float(header["seconds"]),
@@ -79,4 +86,6 @@ def _read(path: Path, schema: Schema) -> Draft:
             counts=tuple(arrays[f"count.{number}"] for number in range(header["counts"])),
         )
     except (KeyError, TypeError) as error:
-        raise StorageError("A fitted point in the folder is damaged. Remove it, and it is made again.") from error
+        raise StorageError(
+            "A fitted point in the folder is damaged. Remove it, and it is made again."
+        ) from error

@@ -16,18 +16,19 @@ import numpy as np
 from dpsynth.mechanisms import tainted
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.risk import risk
 from dpsynth.session import PrivateTable, Session, Transcript
 from dpsynth.tuning.assembly import disclosed
-from dpsynth.tuning.methods import promised
 from dpsynth.tuning.result import Band, Cost, FrontierPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dpsynth.evaluation.results import Disclosure
-    from dpsynth.generators.base import Generator, Plan
+    from dpsynth.generators.base import Plan
     from dpsynth.ledger import Cap, Ledger
     from dpsynth.mechanisms import Measurement, Mechanism
+    from dpsynth.privacy.events import Event
     from dpsynth.schema.schema import Schema
     from dpsynth.session import Guarantee, Measurer, Source
     from dpsynth.tuning.charged import Estimate
@@ -151,29 +152,37 @@ def band_of(estimates: Sequence[Estimate]) -> Band:
 
 def point_of(
     label: str,
-    generator: Generator,
-    schema: Schema,
+    events: Sequence[Event],
     *,
     budget: Budget,
     estimates: Sequence[Mapping[str, Estimate]],
     seconds: Sequence[float],
+    reliable: float | None,
     note: str,
 ) -> FrontierPoint:
     """A point of a sweep that ran once.
 
     Its replicates share the noise of that run, so they state no rate for a choice: `replicates` is 0.
+
+    Args:
+        label: Of the method.
+        events: What a release at this point alone would ask.
+        budget: What that costs.
+        estimates: Of each replicate.
+        seconds: Likewise.
+        reliable: Rows of the smallest group whose count is known well.
+        note: On this point alone.
     """
-    epsilon = budget.epsilon or 0.0
-    promise = promised(generator, schema, epsilon=epsilon, delta=budget.delta)
+    found = risk(events, delta=budget.delta)
     return FrontierPoint(
         method=label,
-        epsilon=epsilon,
+        epsilon=budget.epsilon or 0.0,
         delta=budget.delta,
-        mu=promise.mu,
-        advantage=promise.advantage,
-        odds=promise.odds,
+        mu=price(events, delta=budget.delta).mu,
+        advantage=found.advantage,
+        odds=found.sentence,
         utility={metric: band_of([one[metric] for one in estimates]) for metric in estimates[0]},
-        smallest_reliable_group=promise.reliable,
+        smallest_reliable_group=reliable,
         seconds=float(np.median(seconds)),
         note=note,
     )

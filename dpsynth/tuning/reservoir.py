@@ -20,11 +20,11 @@ whole cells: the largest number that is summed) is at most w. W is a product of 
 are its eigenvectors. Where a recorded bucket lies in several asked ones it is divided by the noisy counts of
 its codes: the noise is still w I exactly, but the mean is that of codes that are independent within buckets.
 
-*Whole numbers.* Recorded answers are rounded, and so are these. Rounding adds 1/12 to the variance and
-leaves the odd cumulants, up to exp(-2 pi² v) (Sheppard's corrections), so the recorded 1/12 is counted as noise
-and the last rounding adds its own, as that of a fresh run does. First three moments agree; the fourth
-cumulant differs by at most (number of cells summed) / 120, which for a recorded deviation of one row or more
-moves the law of an answer by less than 0.001 in total variation, and in proportion to 1 / (v w) beyond.
+*Whole numbers.* Recorded answers are rounded, and so are these. Rounding adds 1/12 to the variance and leaves
+the odd cumulants as they are, up to terms of exp(-2 pi² v) (Sheppard's corrections). So the recorded 1/12 is
+counted as noise, and the last rounding adds its own, as that of a fresh run does: the first three moments
+agree. The fourth cumulant differs by at most 1/120 for each cell that is summed. By the first term of the
+Edgeworth expansion that moves the law of an answer by less than 0.001 / (v w) in total variation.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def reservoirs(transcript: Transcript) -> list[Reservoir]:
 
 
 def inside_buckets(tables: list[Reservoir], name: str, recorded: Codes) -> FloatArray:
-    """The probability of each code of a column within its recorded bucket, from the recorded column itself."""
+    """The probability of each code of a column within its bucket, by the recorded column itself."""
     whole = [table for table in tables if table.columns == (name,) and len(table.values) == len(recorded)]
     counts = np.maximum(whole[0].paid, 0.0) if whole else np.zeros(len(recorded))
     return within_buckets(counts, tuple(recorded.tolist()))
