@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dpsynth import _validate
+from dpsynth.errors import ConfigurationError
 from dpsynth.evaluation.marginals import groups as chosen_groups
 from dpsynth.generators.buckets import bucketed
 from dpsynth.graphical.estimation import ordered_cells
@@ -28,15 +30,15 @@ if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
     from dpsynth.session import Measurer
 
-__all__ = ["Cells", "Estimate", "scored"]
+__all__ = ["Cells", "Codes", "Counts", "Estimate", "require_metric", "scored"]
 
 Counts = tuple[np.ndarray[Any, Any], ...]
 Codes = Mapping[str, np.ndarray[Any, Any]]
 
-_BUCKETS = {
-    "pair_accuracy": (2, 32, 300),
-    "k_marginal": (3, 16, 60),
-}  # columns, buckets of one, tables at most
+# Columns of a table, buckets of each, tables at most.
+_TABLES = {"pair_accuracy": (2, 32, 300), "k_marginal": (3, 16, 60)}
+_MOST_CELLS = 2**24  # of all models together
+_FEWEST = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,18 +69,20 @@ class Cells:
     metrics: tuple[str, ...]
 
     @classmethod
-    def of(cls, schema: Schema, codes: Codes) -> Cells:
+    def of(cls, schema: Schema, codes: Codes, *, models: int) -> Cells:
         """All pairs over 32 buckets and some triples over 16, or a fixed choice; from public sizes.
 
         Args:
             schema: Whose columns.
             codes: Rows of a paid model. By these, columns with more codes are cut into buckets of like mass.
+            models: How many are compared: with many, in fewer tables.
         """
         names = schema.domain.columns
-        cliques, buckets, metrics = [], [], []
-        for metric, (ways, number, most) in _BUCKETS.items():
+        cliques, buckets, metrics = list[Any](), list[Any](), list[str]()
+        for metric, (ways, number, most) in _TABLES.items():
+            tables = min(most, max(_MOST_CELLS // (models * number**ways), _FEWEST))
             cut = {column.name: _cut(codes[column.name], column, number) for column in schema.modelled}
-            for group in chosen_groups(len(names), ways, most=most):
+            for group in chosen_groups(len(names), ways, most=tables):
                 clique = tuple(names[place] for place in group)
                 cliques.append(clique)
                 buckets.append(tuple(cut[name] for name in clique))
@@ -108,6 +112,20 @@ class Cells:
             moved = np.minimum(np.sqrt(shares * (1 - shares) / (math.pi * rows)), shares)
             found.setdefault(metric, []).append(1 - float(moved.sum()))
         return {metric: float(np.mean(values)) for metric, values in found.items()}
+
+
+def require_metric(schema: Schema, metric: str) -> None:
+    """Refuse, before anything is spent, a metric that is none or needs more columns.
+
+    Raises:
+        ConfigurationError: It cannot be had for this schema.
+    """
+    _validate.one_of("metric", metric, tuple(_TABLES))
+    ways, columns = _TABLES[metric][0], len(schema.domain.columns)
+    if columns < ways:
+        raise ConfigurationError(
+            f"The metric {metric!r} needs {ways} modelled columns, and the schema has {columns}."
+        )
 
 
 def scored(

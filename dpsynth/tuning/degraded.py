@@ -167,11 +167,12 @@ class Degraded:
                 "would do at a smaller budget. Sweep it over public data instead."
             )
 
-        def rank(item: tuple[Reservoir, list[Fold]]) -> tuple[bool, bool, int, float]:
+        def rank(item: tuple[Reservoir, list[Fold]]) -> tuple[bool, bool, float, float]:
             table, folds = item
             noise = table.variance * math.prod(float(one.factors.max()) for one in folds)
             more = len(table.columns) - len(columns)
-            return noise > variance * _ENOUGH, any(one.divided for one in folds), more, noise
+            short = noise > variance * _ENOUGH
+            return short, any(one.divided for one in folds), noise if short else more, noise
 
         table, folds = min(found, key=rank)
         noisier, divided, _, _ = rank((table, folds))

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpsynth import _validate
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.privacy.budget import Budget
+from dpsynth.tuning.charged import require_metric
 from dpsynth.tuning.methods import Methods, configured, promised, swept
 from dpsynth.tuning.nested_sweep import Found, NestedSweep
 from dpsynth.tuning.paid import Account, cost_of, point_of, price_of, run_once
@@ -117,7 +117,7 @@ def nested(  # noqa: PLR0913 - what is run, who pays, and where it is kept
         folder=place,
         progress=progress,
     )
-    _validate.one_of("metric", metric, ("k_marginal", "pair_accuracy"))
+    require_metric(schema, metric)
     found, guarantee = run_once(
         source,
         sweep,

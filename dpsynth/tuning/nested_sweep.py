@@ -136,7 +136,8 @@ class NestedSweep:
             tops[label] = Draft(model=model, seconds=time.perf_counter() - begun, fidelity=Fidelity())
         first = next(iter(tops.values())).model
         rows = max(round(first.total), 1)
-        cells = Cells.of(measurer.schema, first.sample_codes(rows, np.random.default_rng(seed)))
+        codes = first.sample_codes(rows, np.random.default_rng(seed))
+        cells = Cells.of(measurer.schema, codes, models=len(self.places))
 
         def draft(place: Place) -> Draft:
             key = digest_of([origin(records[place.method]), self._key(place), str(seed), rows])

@@ -97,16 +97,36 @@ class Fold:
     """From the recorded buckets of one axis to the asked ones.
 
     Attributes:
-        weights: The share of each recorded bucket (columns) in each asked one (rows).
-        divided: Whether a recorded bucket lies in several asked ones.
-        factors: Eigenvalues of weights times its transpose.
-        turns: Its eigenvectors as columns; None for the axes themselves.
+        places: The asked bucket of each recorded one, where each lies in one.
+        factors: Eigenvalues of the map times its transpose; for whole buckets how many are summed.
+        squares: For each asked bucket the sum of squares of its shares; for whole ones likewise.
+        weights: The share of each recorded bucket (columns) in each asked one (rows), where one is divided.
+        turns: Eigenvectors as columns, where one is divided.
     """
 
-    weights: FloatArray
-    divided: bool
+    places: Codes
     factors: FloatArray
+    squares: FloatArray
+    weights: FloatArray | None = None
     turns: FloatArray | None = None
+
+    @property
+    def divided(self) -> bool:
+        """Whether a recorded bucket lies in several asked ones."""
+        return self.weights is not None
+
+    def counts(self, values: FloatArray, axis: int) -> FloatArray:
+        """A recorded table with this axis over asked buckets."""
+        if self.weights is not None:
+            return _along(self.weights, values, axis)
+        rows = np.moveaxis(values, axis, 0)
+        sums = np.zeros((len(self.factors), *rows.shape[1:]))
+        np.add.at(sums, self.places, rows)
+        return np.moveaxis(sums, 0, axis)
+
+    def turned(self, noise: FloatArray, axis: int) -> FloatArray:
+        """Noise along eigenvectors as noise of asked buckets."""
+        return noise if self.turns is None else _along(self.turns, noise, axis)
 
 
 def fold(recorded: Codes, asked: Codes | None, inside: FloatArray) -> Fold:
@@ -117,16 +137,23 @@ def fold(recorded: Codes, asked: Codes | None, inside: FloatArray) -> Fold:
         asked: The asked bucket of each code; None sums the axis out.
         inside: The probability of each code within its recorded bucket; used where a bucket is divided.
     """
-    size = int(recorded.max()) + 1
-    if asked is None:
-        return Fold(weights=np.ones((1, size)), divided=False, factors=np.array([float(size)]))
-    weights = np.zeros((int(asked.max()) + 1, size))
-    if len(np.unique(recorded * len(weights) + asked)) == size:
-        weights[asked, recorded] = 1.0
-        return Fold(weights=weights, divided=False, factors=weights.sum(axis=1))
-    np.add.at(weights, (asked, recorded), inside)
+    wanted = np.zeros_like(recorded) if asked is None else asked
+    size, number = int(recorded.max()) + 1, int(wanted.max()) + 1
+    if len(np.unique(recorded * number + wanted)) == size:
+        places = np.zeros(size, np.int64)
+        places[recorded] = wanted
+        summed = np.bincount(places, minlength=number).astype(np.float64)
+        return Fold(places=places, factors=summed, squares=summed)
+    weights = np.zeros((number, size))
+    np.add.at(weights, (wanted, recorded), inside)
     factors, turns = np.linalg.eigh(weights @ weights.T)
-    return Fold(weights=weights, divided=True, factors=np.maximum(factors, 0.0), turns=turns)
+    return Fold(
+        places=recorded[:0],
+        factors=np.maximum(factors, 0.0),
+        squares=np.square(weights).sum(axis=1),
+        weights=weights,
+        turns=turns,
+    )
 
 
 def folded(
@@ -141,9 +168,8 @@ def folded(
     taken, has = table.take(variance / float(factors.max()), rng)
     noise = np.sqrt(np.maximum(variance - has * factors, 0.0)) * rng.standard_normal(factors.shape)
     for axis, one in enumerate(folds):
-        taken = _along(one.weights, taken, axis)
-        noise = noise if one.turns is None else _along(one.turns, noise, axis)
-    squares = reduce(np.multiply.outer, [np.square(one.weights).sum(axis=1) for one in folds], np.ones(()))
+        taken, noise = one.counts(taken, axis), one.turned(noise, axis)
+    squares = reduce(np.multiply.outer, [one.squares for one in folds], np.ones(()))
     return taken + noise, max(variance, has * float(squares.max()))
 
 

@@ -32,7 +32,7 @@ from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import mu_of
 from dpsynth.privacy.events import Event, GaussianEvent, PoissonGaussianEvent
-from dpsynth.tuning.charged import Cells, Estimate, scored
+from dpsynth.tuning.charged import Cells, Estimate, require_metric, scored
 from dpsynth.tuning.degraded import Fidelity
 from dpsynth.tuning.drafts import Draft
 from dpsynth.tuning.methods import configured, promised
@@ -135,7 +135,8 @@ class TrajectorySweep:
         whole = Draft(model=last, seconds=time.perf_counter() - begun, fidelity=Fidelity())
         drafts = [self._after(rounds, recorder.transcript, measurer, seed) for rounds in self.rounds[:-1]]
         rows = max(round(last.total), 1)
-        cells = Cells.of(measurer.schema, last.sample_codes(rows, np.random.default_rng(seed)))
+        codes = last.sample_codes(rows, np.random.default_rng(seed))
+        cells = Cells.of(measurer.schema, codes, models=len(self.rounds))
         counted = [
             one.counted(cells, rows, np.random.default_rng([seed, number]))
             for number, one in enumerate([*drafts, whole])
@@ -201,7 +202,7 @@ def trajectory(  # noqa: PLR0913 - what is run, who pays, and where it is kept
 
     Privacy: one session, one reservation: see `TrajectorySweep`.
     """
-    _validate.one_of("metric", metric, ("k_marginal", "pair_accuracy"))
+    require_metric(schema, metric)
     ((label, generator),) = configured([method], schema=schema, target=target).items()
     place = None if folder is None else Path(folder)
     sweep = TrajectorySweep(
