@@ -21,6 +21,7 @@ from dpsynth.mechanisms import (
     Marginal,
     MarginalGap,
     Measurement,
+    Mechanism,
     MergedMarginal,
     NoisyScores,
     Total,
@@ -221,10 +222,40 @@ def test_the_tree_of_mst_is_that_of_the_paid_run(schema: Schema, frame: pd.DataF
     asked_pairs: list[list[str]] = []
 
     class Listening(Degraded):
-        def measure(self, mechanism: object) -> Measurement:
-            answer = super().measure(mechanism)  # type: ignore[arg-type]  # passed on
+        def measure(self, mechanism: Mechanism) -> Measurement:
+            answer = super().measure(mechanism)
             asked_pairs[:] = [query["columns"] for query in answer.mechanism.get("queries", [])]
             return answer
 
     generator.fit(Listening(transcript, SMALLER, np.random.default_rng(14)), rng=0)
     assert asked_pairs == edges(transcript)
+
+
+def test_degraded_and_fresh_answers_of_real_runs_have_one_law() -> None:
+    schema = wide(4000)
+    frame = pd.DataFrame({"a": [f"c{i % 4000}" for i in range(8000)]})
+    generator = get("independent")
+
+    def noise(budget: Budget, seed: int) -> tuple[Transcript, np.ndarray]:
+        with insecure_noise(seed), Ledger.in_memory() as ledger:
+            session = Session.open(
+                PrivateTable.load(frame, schema), budget=budget, ledger=ledger, dataset="people"
+            )
+            session.run(generator)
+            return session.transcript, session.transcript.measurements[0].values[0] - 2
+
+    transcript, larger = noise(PAID, 21)
+    _, fresh = noise(SMALLER, 22)
+    kept: list[np.ndarray] = []
+
+    class Listening(Degraded):
+        def measure(self, mechanism: Mechanism) -> Measurement:
+            answer = super().measure(mechanism)
+            kept.append(answer.values[0] - 2)
+            return answer
+
+    generator.fit(Listening(transcript, SMALLER, np.random.default_rng(23)), rng=0)
+    assert stats.ks_2samp(kept[0], fresh).pvalue > 1e-3
+    assert stats.ks_2samp(1.08 * kept[0], fresh).pvalue < 1e-3  # a wrong variance would be seen
+    assert stats.ks_2samp(larger, fresh).pvalue < 1e-3
+    assert np.corrcoef(kept[0], larger)[0, 1] > 0.02  # made of the paid answers, not of a second draw
