@@ -40,7 +40,13 @@ _NOTES = (
 
 
 def nested_price(
-    *, schema: Schema, methods: Methods, epsilons: Sequence[float], delta: float, score_share: float = 0.05
+    *,
+    schema: Schema,
+    methods: Methods,
+    epsilons: Sequence[float],
+    delta: float,
+    target: str | None = None,
+    score_share: float = 0.05,
 ) -> Budget:
     """What `nested` will cost. No data is opened.
 
@@ -48,7 +54,7 @@ def nested_price(
         ConfigurationError: As for `nested`.
     """
     sweep = NestedSweep(
-        generators=configured(methods, schema=schema),
+        generators=configured(methods, schema=schema, target=target),
         epsilons=swept(epsilons),
         delta=delta,
         score_share=score_share,
