@@ -214,9 +214,7 @@ def generator(tables: Tables, purpose: str) -> np.random.Generator:
     return np.random.default_rng([tables.seed, *purpose.encode()])
 
 
-def _rows(
-    readings: Mapping[str, Floats], columns: Sequence[ModelledColumn], cells: Sequence[Cells]
-) -> Rows:
+def _rows(readings: Mapping[str, Floats], columns: Sequence[ModelledColumn], cells: Sequence[Cells]) -> Rows:
     codes = [one.codes(readings[column.name]) for one, column in zip(cells, columns, strict=True)]
     return Rows(readings=readings, codes=np.stack(codes, axis=1)).in_order()
 

@@ -59,13 +59,19 @@ def swept_runs(  # noqa: PLR0913 - what is run, how often, and what is said abou
     _validate.count("workers", workers)
     known = ("k_marginal", "pair_accuracy", *(("tstr",) if bench.target is not None else ()))
     if metric not in known:
-        raise ConfigurationError(f"Expected one of the metrics {list(known)}, got {metric!r}; tstr needs a target.")
+        raise ConfigurationError(
+            f"Expected one of the metrics {list(known)}, got {metric!r}; tstr needs a target."
+        )
     folder = None if cache is None else Path(cache)
     methods = {label: configuration_of(one) for label, one in bench.generators.items()}
-    name = f"frontier-{digest_of([mode, bench.digest, bench.delta, methods, list(epsilons), replicates])}.json"
+    name = (
+        f"frontier-{digest_of([mode, bench.digest, bench.delta, methods, list(epsilons), replicates])}.json"
+    )
     text = stored(folder, name)
     if text is not None:
-        return replace(Frontier.from_json(text), metric=metric, cost=cost, disclosure=disclosure, notes=tuple(notes))
+        return replace(
+            Frontier.from_json(text), metric=metric, cost=cost, disclosure=disclosure, notes=tuple(notes)
+        )
     runs = [
         Run(method=label, epsilon=epsilon, replicate=replicate)
         for replicate in range(replicates)

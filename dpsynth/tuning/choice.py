@@ -24,7 +24,8 @@ as the integral of C(R, j) t^j (1 - t)^(R - j) over (0, 1) is 1 / (R + 1) for ev
 With several methods the sum of their bounds is one (each may be the chosen one), so naming one method
 states a better rate. With R replicates of which the smallest is the lower end (k = 1) the rate is
 R / (R + 1): five replicates state 83 %, nineteen 95 %. The rate is that of fresh runs *on the rows that the
-frontier ran on*, for a target that was stated before looking: a proxy speaks for private rows as far as it resembles them, and no mathematics says how far.
+frontier ran on*, for a target that was stated before looking: a proxy speaks for private rows as far as it
+resembles them, and no mathematics says how far.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Choice:
             f"{self.metric} = {self.target:g}, there and at every larger epsilon."
         )
         if self.rate <= 0:
-            return f"{head} No rate is stated: the curve is an expectation, or several methods share few runs."
+            return (
+                f"{head} No rate is stated: the curve is an expectation, or several methods share few runs."
+            )
         return f"{head} A fresh run on the same rows reaches it at a rate of {self.rate:.0%} or more."
 
     def __str__(self) -> str:
@@ -93,8 +96,9 @@ def choose(frontier: Frontier, target: float, *, metric: str, method: str | None
     if not found:
         best = max(point.utility[metric].low for name in methods for point in frontier.of(name))
         raise ConfigurationError(
-            f"No epsilon of this frontier reaches {metric} = {target:g} with its lower band, there and at every "
-            f"larger epsilon; the best lower end is {best:.4g}. Lower the target, or add larger epsilons."
+            f"No epsilon of this frontier reaches {metric} = {target:g} with its lower band, there and "
+            f"at every larger epsilon; the best lower end is {best:.4g}. Lower the target, or add "
+            "larger epsilons."
         )
     point = min(found, key=lambda one: (one.epsilon, -one.utility[metric].low))
     missed = sum(1 - rate_of(frontier.of(name)) for name in methods)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -109,5 +108,4 @@ def promised(generator: Generator, schema: Schema, *, epsilon: float, delta: flo
 
 def _named(name: str, target: str | None) -> Generator:
     plain = get(name)
-    known = {field.name for field in dataclasses.fields(plain)} if dataclasses.is_dataclass(plain) else set()
-    return get(name, target=target) if target is not None and "target" in known else plain
+    return get(name, target=target) if target is not None and hasattr(plain, "target") else plain

@@ -40,8 +40,8 @@ def proxy(  # noqa: PLR0913 - the rows, what is run on them, and where it is kep
     """Full runs at each epsilon, several times, on rows that are not private.
 
     Args:
-        rows: A frame that anybody may read, such as rows of `Rules` or of a public survey; or a synthetic table,
-            whose guarantee then tells who may see the result. Private rows belong in another mode.
+        rows: A frame that anybody may read, such as rows of `Rules` or of a public survey; or a synthetic
+            table, whose guarantee then tells who may see the result. Private rows belong in another mode.
         schema: The one of the private table; the rows must fit it.
         methods: Names, or configured generators.
         epsilons: Where.

@@ -86,7 +86,7 @@ class FrontierPoint:
         odds: What it means for one person, a sentence.
         utility: By metric; higher is better.
         replicates: How many runs stand behind the bands; 0 for an expectation without any run.
-        worst_group: The first metric, for the protected group that fares worst; None without groups.
+        worst_group: Pair accuracy of the protected group that fares worst; None without groups.
         smallest_reliable_group: Rows of the smallest group whose count is known within 10 %; None if unknown.
         equivalent_subsample: Which share of the rows tells as much; None if unknown.
         seconds: Of one run, a median.
@@ -254,7 +254,8 @@ class Frontier:
         return plot(self, axes)
 
     def _repr_html_(self) -> str:
-        head = f"<p><b>{escape(self.mode)}</b>: {escape(str(self.cost))} <b>{escape(str(self.disclosure))}</b></p>"
+        cost, disclosure = escape(str(self.cost)), escape(str(self.disclosure))
+        head = f"<p><b>{escape(self.mode)}</b>: {cost} <b>{disclosure}</b></p>"
         table: str = self.to_frame().to_html(index=False, float_format="{:.4g}".format, na_rep="")
         return head + self.to_svg() + table
 

@@ -1,8 +1,8 @@
 """Full runs of methods on rows that are at hand, each kept in a file of its own.
 
-Each run is a session over the rows with a ledger in memory, exactly as a release would be made, so its noise is
-real. What a run found is written as soon as it ends: a process that dies loses the runs that were under way,
-one for each worker, and the same call goes on from there.
+Each run is a session over the rows with a ledger in memory, exactly as a release would be made, so its noise
+is real. What a run found is written as soon as it ends: a process that dies loses the runs that were under
+way, one for each worker, and the same call goes on from there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from dpsynth.generators.base import Generator
     from dpsynth.schema.schema import Schema
 
-__all__ = ["Bench", "Outcome", "Progress", "Run", "digest_of", "outcomes", "stored", "store"]
+__all__ = ["NOT_ACCOUNTED", "Bench", "Outcome", "Progress", "Run", "digest_of", "outcomes", "store", "stored"]
 
 Progress = Callable[[int, int], None]
 """Called after each run: how many are done, of how many."""
+
+NOT_ACCOUNTED = "it is a run of a sweep that is not accounted"
+"""The taint of a model whose run no ledger of the data has."""
 
 _VERSION = 1
 
@@ -84,6 +87,7 @@ class Bench:
         holdout: Rows that no run sees, for the test of learners.
         target: What learners predict; None for none.
         protected: Columns whose groups are looked at.
+        models: A folder that keeps the models; None keeps none.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -93,6 +97,7 @@ class Bench:
     holdout: pd.DataFrame | None = field(default=None, repr=False)
     target: str | None = None
     protected: tuple[str, ...] = ()
+    models: Path | None = None
 
     @cached_property
     def scores(self) -> Scores:
@@ -119,15 +124,24 @@ class Bench:
         chosen = configuration_of(self.generators[run.method])
         return digest_of([self.digest, chosen, self.delta, run.epsilon, run.replicate])
 
-    def fitted(self, run: Run, *, ledger: Ledger, dataset: str) -> FittedModel:
-        """One run, charged to `ledger`.
+    def fitted(self, run: Run) -> FittedModel:
+        """One run. Its ledger ends with it, so the model is tainted: no release may carry it.
 
-        Privacy: a session over the table; its price is in the ledger before the first draw.
+        Privacy: a session over the table, as for a release.
         """
         budget = Budget(epsilon=run.epsilon, delta=self.delta)
-        session = Session.open(self.table, budget=budget, ledger=ledger, dataset=dataset)
-        model = session.run(self.generators[run.method])
-        return FittedModel(model=model, guarantee=session.guarantee(), transcript=session.transcript)
+        with Ledger.in_memory() as ledger:
+            session = Session.open(
+                self.table, budget=budget, ledger=ledger, dataset=self.schema.name or "sweep"
+            )
+            model = session.run(self.generators[run.method])
+            promise = session.guarantee()
+        tainted = replace(promise, taints=(*promise.taints, NOT_ACCOUNTED))
+        fitted = FittedModel(model=model, guarantee=tainted, transcript=session.transcript)
+        if self.models is not None:
+            self.models.mkdir(parents=True, exist_ok=True)
+            fitted.save(self.models / f"{run.method}-{run.epsilon:g}-{run.replicate}.dps")
+        return fitted
 
     def judged(self, fitted: FittedModel, seconds: float) -> Outcome:
         """The scores of a table of a model. A plain function of the rows."""
@@ -185,12 +199,12 @@ def stored(folder: Path | None, name: str) -> str | None:
     try:
         return (folder / name).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{name!r} in the cache cannot be read. Remove it, and it is made again.") from error
+        raise StorageError(
+            f"{name!r} in the cache cannot be read. Remove it, and it is made again."
+        ) from error
 
 
-def _all(
-    bench: Bench, runs: list[Run], cache: Path | None, workers: int
-) -> Iterator[tuple[Run, Outcome]]:
+def _all(bench: Bench, runs: list[Run], cache: Path | None, workers: int) -> Iterator[tuple[Run, Outcome]]:
     if workers < 2 or len(runs) < 2:
         for run in runs:
             yield run, _one(bench, run, cache)
@@ -221,9 +235,9 @@ def _in_worker(run: Run, cache: Path | None) -> Outcome:
 
 
 def _one(bench: Bench, run: Run, cache: Path | None) -> Outcome:
-    with _single(), Ledger.in_memory() as ledger:
+    with _single():
         begun = time.perf_counter()
-        fitted = bench.fitted(run, ledger=ledger, dataset="rows of a sweep")
+        fitted = bench.fitted(run)
         outcome = bench.judged(fitted, time.perf_counter() - begun)
     if cache is not None:
         store(cache / "runs", f"{bench.digest_of_run(run)}.json", json.dumps(asdict(outcome)))
@@ -236,7 +250,9 @@ def _known(bench: Bench, run: Run, cache: Path | None) -> Outcome | None:
         return None
     try:
         body = json.loads(text)
-        values = {name: math.nan if value is None else float(value) for name, value in body["utility"].items()}
+        values = {
+            name: math.nan if value is None else float(value) for name, value in body["utility"].items()
+        }
         return Outcome(utility=values, worst_group=body["worst_group"], seconds=float(body["seconds"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(

@@ -118,7 +118,7 @@ class Scores:
         return {name: 1 - value for name, value in found.items() if math.isfinite(value)}
 
     def _trained(self, chosen: Callable[[Split], Rows]) -> dict[str, float]:
-        """The score of a model that was trained on the chosen rows and tested on some that it has not seen."""
+        """The score of a model that was trained on the chosen rows, on rows that it has not seen."""
         if self.aim is None or self.rows is None:
             return {}
         test = self.aim.known(self.rows.test)
