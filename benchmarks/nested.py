@@ -46,7 +46,9 @@ def main() -> None:
             workers=options.workers,
         )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        print(f"{len(found.points)} points, {cpu:.1f} s of processor, {wall:.1f} s: {found.cost}\n", flush=True)
+        print(
+            f"{len(found.points)} points, {cpu:.1f} s of processor, {wall:.1f} s: {found.cost}\n", flush=True
+        )
         if options.fresh < 1:
             return
         scores = Scores.of(frame, schema)

@@ -77,6 +77,8 @@ def sweep(
     options = {name: value for name, value in given.items() if value not in (None, ())}
     if mode in {"proxy", "bootstrap"} or not_accounted:
         options["cache"] = out / "cache"
+    if mode in {"nested", "trajectory"}:
+        options["folder"] = out / "paid"
     if mode == "confidential":
         options["models"] = out / "models"
     charged = mode in _PAID or (mode == "confidential" and not not_accounted)
@@ -114,7 +116,7 @@ def show(frontier: Frontier) -> None:
             point.method,
             f"{point.epsilon:g}",
             number(band.median),
-            f"{number(band.low)} to {number(band.high)}" if point.replicates else "expected",
+            f"{number(band.low)} to {number(band.high)}" if band.low < band.high else "expected",
             f"{50 * (1 + point.advantage):.3g} %",
             number(point.smallest_reliable_group),
             number(point.seconds),

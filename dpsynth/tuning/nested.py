@@ -40,11 +40,11 @@ _NOTES = (
 
 
 def nested_price(
-    *,
     schema: Schema,
+    *,
     methods: Methods,
     epsilons: Sequence[float],
-    delta: float,
+    delta: float = 1e-9,
     target: str | None = None,
     score_share: float = 0.05,
 ) -> Budget:
@@ -64,11 +64,11 @@ def nested_price(
 
 def nested(  # noqa: PLR0913 - what is run, who pays, and where it is kept
     source: Source,
-    *,
     schema: Schema,
+    *,
     methods: Methods,
     epsilons: Sequence[float],
-    delta: float,
+    delta: float = 1e-9,
     ledger: Ledger,
     dataset: str,
     cap: Cap | None = None,

@@ -35,7 +35,7 @@ from dpsynth.privacy.events import Event, GaussianEvent, PoissonGaussianEvent
 from dpsynth.tuning.charged import Cells, Estimate, require_metric, scored
 from dpsynth.tuning.degraded import Fidelity
 from dpsynth.tuning.drafts import Draft
-from dpsynth.tuning.methods import configured, promised
+from dpsynth.tuning.methods import Methods, configured, promised, swept
 from dpsynth.tuning.paid import Account, Recorder, cost_of, point_of, run_once
 from dpsynth.tuning.result import Frontier
 
@@ -157,11 +157,11 @@ class TrajectorySweep:
 
 def trajectory(  # noqa: PLR0913 - what is run, who pays, and where it is kept
     source: Source,
-    *,
     schema: Schema,
-    method: str | Generator,
-    epsilon: float,
-    delta: float,
+    *,
+    methods: Methods,
+    epsilons: float | Sequence[float],
+    delta: float = 1e-9,
     ledger: Ledger,
     dataset: str,
     rounds: Sequence[int] | None = None,
@@ -177,8 +177,9 @@ def trajectory(  # noqa: PLR0913 - what is run, who pays, and where it is kept
     Args:
         source: The private table: a path or a frame.
         schema: Complete, declared.
-        method: One that trains on rows: `dpvae`, `dpgan`, `hybrid`.
-        epsilon: Of the run; looking costs a little more.
+        methods: One that trains on rows: `dpvae`, `dpgan` or `hybrid`.
+        epsilons: Of the run, the largest if there are several; looking costs a little more. The epsilons of
+            the points are those of its rounds.
         delta: Of it, and of the sweep.
         ledger: Where the price is recorded.
         dataset: The account of the people in the table.
@@ -197,13 +198,17 @@ def trajectory(  # noqa: PLR0913 - what is run, who pays, and where it is kept
         The frontier. Its cost is that of the whole sweep, and holds for whatever is published of it.
 
     Raises:
-        ConfigurationError: The method does not train in rounds, or has fewer of them.
+        ConfigurationError: There are several methods, or the one does not train in rounds, or in fewer.
         BudgetExceededError: The account has no room; nothing was drawn.
 
     Privacy: one session, one reservation: see `TrajectorySweep`.
     """
     require_metric(schema, metric)
-    ((label, generator),) = configured([method], schema=schema, target=target).items()
+    chosen = configured(methods, schema=schema, target=target)
+    if len(chosen) > 1:
+        raise ConfigurationError(f"A trajectory is that of one method, not of {list(chosen)}.")
+    ((label, generator),) = chosen.items()
+    epsilon = swept([epsilons] if isinstance(epsilons, (int, float)) else epsilons)[-1]
     place = None if folder is None else Path(folder)
     sweep = TrajectorySweep(
         generator=generator,

@@ -21,6 +21,7 @@ from dpsynth.schema.columns import Categorical
 from dpsynth.schema.schema import Schema
 from dpsynth.testing import insecure_noise
 from dpsynth.testing.cases import Case, cases
+from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.nested import nested, nested_price
 from dpsynth.tuning.result import Frontier
 
@@ -47,44 +48,44 @@ def test_all_points_have_one_reservation_and_one_price(
     schema: Schema, frame: pd.DataFrame, ledger: Ledger
 ) -> None:
     heard: list[tuple[int, int]] = []
-    frontier = swept(frame, schema, ledger, replicates=2, progress=lambda *at: heard.append(at))
+    found = swept(frame, schema, ledger, replicates=2, progress=lambda *at: heard.append(at))
     (account,) = ledger.statement("people")
     assert len(account.runs) == 1
-    expected = nested_price(schema=schema, methods=METHODS, epsilons=EPSILONS, delta=DELTA)
+    expected = nested_price(schema, methods=METHODS, epsilons=EPSILONS, delta=DELTA)
     assert account.spent.epsilon == pytest.approx(expected.epsilon)
-    assert frontier.cost.epsilon == expected.epsilon
-    assert frontier.cost.epsilon > max(EPSILONS)  # two methods, and the scores
+    assert found.cost.epsilon == expected.epsilon
+    assert found.cost.epsilon > max(EPSILONS)  # two methods, and the scores
     draws = [entry for entry in ledger.entries() if entry.content["kind"] == "draw"]
     edges = len(schema.domain.columns) - 1
     assert (
         len(draws) == 1 + (1 + edges + 1) + 1
     )  # each method once, whatever the number of points; the scores
-    assert {point.epsilon for point in frontier.points} == set(EPSILONS)
+    assert {point.epsilon for point in found.points} == set(EPSILONS)
     assert heard == [(done, 10) for done in range(1, 11)]
-    assert frontier.mode == "nested"
-    assert frontier.disclosure.kind == "dp"
-    assert frontier.disclosure.epsilon == frontier.cost.epsilon
-    assert frontier.disclosure.release == frontier.cost.release
-    assert frontier.cost.release in {entry.digest for entry in ledger.entries()}
+    assert found.mode == "nested"
+    assert found.disclosure.kind == "dp"
+    assert found.disclosure.epsilon == found.cost.epsilon
+    assert found.disclosure.release == found.cost.release
+    assert found.cost.release in {entry.digest for entry in ledger.entries()}
 
 
 def test_no_point_claims_its_smaller_epsilon_for_what_is_published(
     schema: Schema, frame: pd.DataFrame, ledger: Ledger
 ) -> None:
-    frontier = swept(frame, schema, ledger)
-    for point in frontier.points:
-        assert f"Published from this run: epsilon = {frontier.cost.epsilon:.4g}" in point.note
+    found = swept(frame, schema, ledger)
+    for point in found.points:
+        assert f"Published from this run: epsilon = {found.cost.epsilon:.4g}" in point.note
         assert point.replicates == 0  # they share one run: no rate
-    assert any("points were seen together" in note for note in frontier.notes)
-    assert frontier.choose(0.0).rate == 0.0
+    assert any("points were seen together" in note for note in found.notes)
+    assert found.choose(0.0).rate == 0.0
 
 
 def test_points_of_gaussian_methods_say_that_their_law_is_exact(
     schema: Schema, frame: pd.DataFrame, ledger: Ledger
 ) -> None:
-    frontier = swept(frame, schema, ledger)
-    assert all("law is that of a fresh run" in point.note for point in frontier.of("independent"))
-    (smallest, *_) = frontier.of("mst")
+    found = swept(frame, schema, ledger)
+    assert all("law is that of a fresh run" in point.note for point in found.of("independent"))
+    (smallest, *_) = found.of("mst")
     assert "choices are those of the paid run" in smallest.note
 
 
@@ -95,14 +96,14 @@ def test_utility_is_near_what_fresh_rows_say(schema: Schema, ledger: Ledger) -> 
     table = pd.DataFrame({n: rng.choice(["x", "y", "z"], rows) for n in columns})
     table["b"] = np.where(rng.random(rows) < 0.8, table["a"], table["b"])
     with insecure_noise(4):
-        frontier = swept(table, plain, ledger, methods="independent,allpairs")
-    bands = {point.method: point.utility["pair_accuracy"] for point in frontier.points}
+        found = swept(table, plain, ledger, methods="independent,allpairs")
+    bands = {point.method: point.utility["pair_accuracy"] for point in found.points}
     counts = pd.crosstab(table["a"], table["b"], normalize=True).to_numpy()
     apart = np.abs(counts - np.outer(counts.sum(axis=1), counts.sum(axis=0))).sum() / 2
     assert bands["independent"].low < 1 - apart / 3 < bands["independent"].high + 0.01
     assert bands["allpairs"].median > 0.98
-    assert frontier.floor["pair_accuracy"] == bands["independent"].median
-    assert 0.9 < frontier.ceiling["pair_accuracy"] < 1
+    assert found.floor["pair_accuracy"] == bands["independent"].median
+    assert 0.9 < found.ceiling["pair_accuracy"] < 1
 
 
 def test_another_look_from_the_folder_costs_nothing(
@@ -120,12 +121,12 @@ def test_another_look_from_the_folder_costs_nothing(
 def test_every_point_can_be_published_with_the_guarantee_of_the_whole(
     schema: Schema, frame: pd.DataFrame, ledger: Ledger, tmp_path: Path
 ) -> None:
-    frontier = swept(frame, schema, ledger, folder=tmp_path)
+    found = swept(frame, schema, ledger, folder=tmp_path)
     fitted = FittedModel.load(tmp_path / "models" / "mst-0.5.dps")
-    assert fitted.guarantee.epsilon == frontier.cost.epsilon
+    assert fitted.guarantee.epsilon == found.cost.epsilon
     assert fitted.guarantee.method == "nested sweep"
     assert fitted.guarantee.holds()
-    assert price(fitted.guarantee.events, delta=DELTA).epsilon == pytest.approx(frontier.cost.epsilon)
+    assert price(fitted.guarantee.events, delta=DELTA).epsilon == pytest.approx(found.cost.epsilon)
     assert len(fitted.sample(20).frame) == 20
 
 
@@ -138,6 +139,7 @@ def test_a_sweep_that_is_killed_goes_on_at_no_second_price(
 import os, signal
 from dpsynth.ledger import Ledger
 from dpsynth.schema.schema import Schema
+from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.nested import nested
 def dies(done, of):
     if done == 3:
@@ -151,10 +153,10 @@ nested("people.parquet", schema=Schema.load("schema.json"), methods={METHODS!r},
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "sweep" / "points").iterdir()}
     assert len(before) >= 3
     with Ledger.open(tmp_path / "ledger.db") as ledger:
-        frontier = swept(tmp_path / "people.parquet", schema, ledger, folder=tmp_path / "sweep")  # type: ignore[arg-type]  # a path is a source too
+        found = swept(tmp_path / "people.parquet", schema, ledger, folder=tmp_path / "sweep")  # type: ignore[arg-type]  # a path is a source too
         (account,) = ledger.statement("people")
         assert len(account.runs) == 1
-        assert account.spent.epsilon == pytest.approx(frontier.cost.epsilon)
+        assert account.spent.epsilon == pytest.approx(found.cost.epsilon)
         assert ledger.verify().ok
     after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "sweep" / "points").iterdir()}
     assert before.items() <= after.items()
@@ -189,6 +191,20 @@ def test_too_few_columns_are_refused_before_they_cost(frame: pd.DataFrame, ledge
     "case", [one for one in cases() if len(one.schema.domain.columns) > 2], ids=lambda c: c.name
 )
 def test_every_kind_of_table_can_be_swept(case: Case, ledger: Ledger) -> None:
-    frontier = swept(case.frame, case.schema, ledger, methods={"pairs": get("allpairs")})
-    assert frontier.methods == ("pairs",)
-    assert Frontier.from_json(frontier.to_json()) == frontier
+    found = swept(case.frame, case.schema, ledger, methods={"pairs": get("allpairs")})
+    assert found.methods == ("pairs",)
+    assert Frontier.from_json(found.to_json()) == found
+
+
+def test_the_front_door_opens_it(schema: Schema, frame: pd.DataFrame, ledger: Ledger) -> None:
+    found = frontier(
+        frame,
+        schema=schema,
+        mode="nested",
+        methods="independent",
+        epsilons=EPSILONS,
+        ledger=ledger,
+        dataset="people",
+    )
+    assert found.mode == "nested"
+    assert "one paid run" in found.to_svg()

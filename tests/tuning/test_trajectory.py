@@ -102,8 +102,8 @@ def test_all_points_have_one_reservation_and_prefixes_have_their_own_price(
     frontier = trajectory(
         frame,
         schema=schema,
-        method=brief(method),
-        epsilon=EPSILON,
+        methods=[brief(method)],
+        epsilons=EPSILON,
         delta=DELTA,
         ledger=ledger,
         dataset="people",
@@ -135,15 +135,17 @@ def test_methods_without_rounds_and_rounds_beyond_the_last_are_refused(
 ) -> None:
     options: dict[str, Any] = {
         "schema": schema,
-        "epsilon": EPSILON,
+        "epsilons": (1.0, EPSILON),
         "delta": DELTA,
         "ledger": ledger,
         "dataset": "people",
     }
     with pytest.raises(ConfigurationError, match="does not train in rounds"):
-        trajectory(frame, method="independent", **options)
+        trajectory(frame, methods="independent", **options)
     with pytest.raises(ConfigurationError, match="which has 2, got 3"):
-        trajectory(frame, method=brief("dpvae"), rounds=(1, 3), **options)
+        trajectory(frame, methods=[brief("dpvae")], rounds=(1, 3), **options)
+    with pytest.raises(ConfigurationError, match="that of one method"):
+        trajectory(frame, methods="dpvae,dpgan", **options)
     with pytest.raises(ConfigurationError, match="until <= rounds"):
         Schedule(rounds=2, until=3)
     assert ledger.statement("people") == ()
