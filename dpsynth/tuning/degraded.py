@@ -15,9 +15,9 @@ What that says about privacy, and what it does not:
 - Everything here is post-processing of one paid run. Its guarantee, at the paid epsilon, covers all of it
   together, and any part that is published, whoever chose it and why.
 - Where the theorem holds, publishing *only* the answers at one epsilon' *that was fixed beforehand* has the
-  law of a fresh run at epsilon', so it would be epsilon'-DP (in the law of real numbers; the added noise is
-  drawn in floating point). Who picks epsilon' by looking at several points has used all of them: his release
-  has the paid epsilon and no smaller one.
+  law of a fresh run at epsilon', so it would be epsilon'-DP: with real numbers and a secret seed. What is drawn
+  here are floats from a seed that stands in a file, so no certificate says it. Who picks epsilon' by looking at
+  several points has used all of them: his release has the paid epsilon and no smaller one.
 - Choices (`ExponentialMechanism`) and scores are *frozen*: they are those of the paid run, made with its
   precision. Such points tell what a fresh run would give that chose as well as the paid one.
 """
@@ -104,6 +104,10 @@ class Degraded:
     def __init__(self, transcript: Transcript, budget: Budget, rng: np.random.Generator) -> None:
         self._transcript, self._budget, self._rng = transcript, budget, rng
         self._tables = reservoirs(transcript)
+        self._of_column: dict[str, list[Reservoir]] = {}
+        for table in self._tables:
+            for name in table.columns:
+                self._of_column.setdefault(name, []).append(table)
         self._folds: dict[Any, Fold] = {}
         self._choices = iter(_of_type(transcript, "exponential-mechanism/1"))
         self._scores = iter(_of_type(transcript, "noisy-scores/1"))
@@ -185,7 +189,8 @@ class Degraded:
         return values.transpose([*order, *summed]).ravel(), has
 
     def _able(self, columns: Sequence[str]) -> list[Reservoir]:
-        return [table for table in self._tables if set(columns) <= set(table.columns)]
+        some = self._of_column.get(columns[0], []) if columns else self._tables
+        return [table for table in some if set(columns) <= set(table.columns)]
 
     def _maps(
         self, table: Reservoir, columns: Sequence[str], groups: Sequence[np.ndarray[Any, Any]]
@@ -224,7 +229,10 @@ class Degraded:
         return _measurement(mechanism, (_whole(np.array([place])),), (0.0,))
 
     def _noisy_scores(self, mechanism: NoisyScores) -> Measurement:
-        """The scores of the paid run: distances from its estimates, with the noise of a fresh answer."""
+        """The scores of the paid run: distances from its estimates, with the noise of a fresh answer.
+
+        What it did not count after looking at them is out of the question here too.
+        """
         recorded = next(self._scores, None)
         cliques = [list(clique) for clique in mechanism.score.cliques]
         if recorded is None or recorded.mechanism["score"]["cliques"] != cliques:
@@ -234,6 +242,8 @@ class Degraded:
         sigma, has = mechanism.sigma(self.schema.unit), recorded.sigmas[0]
         more = math.sqrt(max(sigma**2 - has**2, 0.0))
         values = recorded.values[0] + more * self._rng.standard_normal(len(cliques))
+        counted = np.array([bool(self._able(clique)) for clique in cliques])
+        values = np.where(counted, values, -np.abs(values).max() - sigma)
         self._count["frozen"] += 1
         return _measurement(mechanism, (_whole(values),), (math.sqrt(max(sigma, has) ** 2 + _ROUNDING),))
 

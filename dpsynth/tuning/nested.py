@@ -145,10 +145,13 @@ def _frontier(
         f"{sweep.epsilons[-1]:g}, and the scores"
     )
     cost, disclosure = cost_of(guarantee, words)
-    points = []
+    points, lacking = [], []
     for label, generator in sweep.generators.items():
         for epsilon in sweep.epsilons:
-            places = [one for one in sweep.places if (one.method, one.epsilon) == (label, epsilon)]
+            places = [one for one in found.drafts if (one.method, one.epsilon) == (label, epsilon)]
+            if not places:
+                lacking.append(f"{label} at epsilon = {epsilon:g} asks what the paid run does not tell.")
+                continue
             drafts = [found.drafts[one] for one in places]
             promise = promised(generator, schema, epsilon=epsilon, delta=sweep.delta)
             points.append(
@@ -172,7 +175,7 @@ def _frontier(
         ceiling=found.ceiling,
         floor={} if lowest is None else {name: band.median for name, band in lowest.utility.items()},
         disclosure=disclosure,
-        notes=_NOTES,
+        notes=(*_NOTES, *lacking),
     )
 
 

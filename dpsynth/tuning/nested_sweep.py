@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from dpsynth import _validate
-from dpsynth.errors import ConfigurationError
+from dpsynth.errors import ConfigurationError, ReplayError
 from dpsynth.generators.base import Generator, Plan, Step
 from dpsynth.generators.earlier import origin
 from dpsynth.privacy.budget import Budget
@@ -49,7 +49,7 @@ class Found:
     """What a sweep found.
 
     Attributes:
-        drafts: The model of each place.
+        drafts: The model of each place that could be read from the paid run.
         estimates: Its scores.
         ceiling: By metric.
     """
@@ -139,10 +139,13 @@ class NestedSweep:
         codes = first.sample_codes(rows, np.random.default_rng(seed))
         cells = Cells.of(measurer.schema, codes, models=len(self.places))
 
-        def draft(place: Place) -> Draft:
+        def draft(place: Place) -> Draft | None:
             key = digest_of([origin(records[place.method]), self._key(place), str(seed), rows])
             path = None if self.folder is None else self.folder / "points" / f"{key}.zip"
-            return kept(path, measurer.schema, lambda: made(place))
+            try:
+                return kept(path, measurer.schema, lambda: made(place))
+            except ReplayError:  # what is paid is not lost for one point that cannot be read
+                return None
 
         def made(place: Place) -> Draft:
             source = np.random.default_rng([seed, *bytes.fromhex(digest_of(self._key(place)))[:16]])
@@ -150,7 +153,8 @@ class NestedSweep:
             one = tops[place.method] if top else self._fitted(place, records[place.method], source)
             return one.counted(cells, rows, source)
 
-        drafts = dict(zip(self.places, self._all(draft), strict=True))
+        every = zip(self.places, self._all(draft), strict=True)
+        drafts = {place: one for place, one in every if one is not None}
         counts = [one.counts for one in drafts.values()]
         estimates = scored(measurer, cells, counts, mu=self.score_mu, rows=rows)
         found = dict(zip(drafts, estimates, strict=True))
@@ -173,7 +177,7 @@ class NestedSweep:
         model = self.generators[place.method].fit(measurer, rng=source)
         return Draft(model=model, seconds=time.perf_counter() - begun, fidelity=measurer.fidelity)
 
-    def _all(self, draft: Callable[[Place], Draft]) -> Iterator[Draft]:
+    def _all(self, draft: Callable[[Place], Draft | None]) -> Iterator[Draft | None]:
         with ThreadPoolExecutor(self.workers) as pool:
             for done, one in enumerate(pool.map(draft, self.places), start=1):
                 if self.progress is not None:

@@ -12,15 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpsynth.errors import BudgetExceededError, ConfigurationError
+from dpsynth.errors import BudgetExceededError, ConfigurationError, ReplayError
+from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.fitted import FittedModel
 from dpsynth.generators.registry import get
 from dpsynth.ledger import Cap, Ledger
+from dpsynth.mechanisms import Measurement, Mechanism
 from dpsynth.privacy.accountant import price
 from dpsynth.schema.columns import Categorical
 from dpsynth.schema.schema import Schema
 from dpsynth.testing import insecure_noise
 from dpsynth.testing.cases import Case, cases
+from dpsynth.tuning.degraded import Degraded
 from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.nested import nested, nested_price
 from dpsynth.tuning.result import Frontier
@@ -139,6 +142,7 @@ def test_a_sweep_that_is_killed_goes_on_at_no_second_price(
 import os, signal
 from dpsynth.ledger import Ledger
 from dpsynth.schema.schema import Schema
+from dpsynth.tuning.degraded import Degraded
 from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.nested import nested
 def dies(done, of):
@@ -208,3 +212,27 @@ def test_the_front_door_opens_it(schema: Schema, frame: pd.DataFrame, ledger: Le
     )
     assert found.mode == "nested"
     assert "one paid run" in found.to_svg()
+
+
+def test_pairs_that_the_paid_run_screened_out_stay_out(
+    schema: Schema, frame: pd.DataFrame, ledger: Ledger
+) -> None:
+    found = swept(frame, schema, ledger, methods={"few": AllPairs(most_pairs=2)})
+    assert len(found.points) == len(EPSILONS)
+    assert "choices are those of the paid run" in found.points[0].note
+
+
+def test_a_point_that_cannot_be_read_is_left_out_and_said(
+    schema: Schema, frame: pd.DataFrame, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Degraded.measure
+
+    def refuses(self: Degraded, mechanism: Mechanism) -> Measurement:
+        if self.budget.epsilon == EPSILONS[0]:
+            raise ReplayError("The paid run does not say.")
+        return original(self, mechanism)
+
+    monkeypatch.setattr(Degraded, "measure", refuses)
+    found = swept(frame, schema, ledger, methods="independent")
+    assert [point.epsilon for point in found.points] == list(EPSILONS[1:])
+    assert "independent at epsilon = 0.5 asks what the paid run does not tell." in found.notes
