@@ -15,9 +15,9 @@ What that says about privacy, and what it does not:
 - Everything here is post-processing of one paid run. Its guarantee, at the paid epsilon, covers all of it
   together, and any part that is published, whoever chose it and why.
 - Where the theorem holds, publishing *only* the answers at one epsilon' *that was fixed beforehand* has the
-  law of a fresh run at epsilon', so it would be epsilon'-DP: with real numbers and a secret seed. What is drawn
-  here are floats from a seed that stands in a file, so no certificate says it. Who picks epsilon' by looking at
-  several points has used all of them: his release has the paid epsilon and no smaller one.
+  law of a fresh run at epsilon', so it would be epsilon'-DP: with real numbers and a secret seed. What is
+  drawn here are floats from a seed that stands in a file, so no certificate says it. Who picks epsilon' by
+  looking at several points has used all of them: his release has the paid epsilon and no smaller one.
 - Choices (`ExponentialMechanism`) and scores are *frozen*: they are those of the paid run, made with its
   precision. Such points tell what a fresh run would give that chose as well as the paid one.
 """
