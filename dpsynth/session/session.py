@@ -22,7 +22,7 @@ from dpsynth.privacy.events import Event, ZCDPEvent
 from dpsynth.session._spending import Spending
 from dpsynth.session._vault import PrivateTable, content_of
 from dpsynth.session.checkpoint import Checkpoint, seed_of
-from dpsynth.session.configuration import configuration_of
+from dpsynth.session.configuration import chosen, configuration_of
 from dpsynth.session.discover import discover, needs_categories, plan_discovery
 from dpsynth.session.guarantee import Guarantee, LedgerPosition, LedgerRecord
 from dpsynth.session.plan import Commitment
@@ -238,9 +238,8 @@ class Session:
 
         model = generator.fit(_Door(self._schema, self._granted, measure), rng=record.seed if record else rng)
         self._spending.finish()
-        resolved = getattr(generator, "resolved", None)  # of a method that chooses another one in public
-        chosen = generator if resolved is None else resolved(self._schema, self._granted)
-        self._place, self._configuration = self._recorded(), configuration_of(chosen)
+        settings = configuration_of(chosen(generator, self._schema, self._granted))
+        self._place, self._configuration = self._recorded(), settings
         return model
 
     @property

@@ -8,8 +8,8 @@ sqrt(2/pi) sigma, or by what it holds if that is less, as cleaned counts are not
 - *independent*: the distance of a product from a product is at most the sum of the distances of the factors,
   so a pair has the noise of two columns, and a triple that of three. What columns have in common is lost.
 - *mst*: a chosen pair has its own noise, and no more than two columns have that are taken for independent.
-  Which ones are chosen is not known beforehand, so a pair of average size is assumed. The other pairs have the
-  noise of their columns, and half of what independent columns lose: that is what the best tree leaves on Adult.
+  Which ones are chosen is not known beforehand, so the mean over all pairs is taken. The others have the
+  noise of their columns, and half of what independent columns lose: so much the best tree leaves on Adult.
 - *allpairs*: a pair has the noise over buckets and what buckets blur, by the rule that the method itself
   plans with (`generators.buckets`), here for columns whose codes are used evenly, and the noise of its two
   columns. Where that is worse than independent columns, the method counts no pairs, and so does the formula.
