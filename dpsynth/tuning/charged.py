@@ -91,9 +91,12 @@ class Cells:
 
     def counts(self, codes: Codes) -> Counts:
         """How many records are in each cell of each table."""
-        found = []
+        found, known = [], dict[Any, np.ndarray[Any, Any]]()
         for clique, groups in zip(self.cliques, self.buckets, strict=True):
-            merged = [np.array(own)[codes[name]] for name, own in zip(clique, groups, strict=True)]
+            for place in zip(clique, groups, strict=True):
+                if place not in known:
+                    known[place] = np.array(place[1])[codes[place[0]]]
+            merged = [known[place] for place in zip(clique, groups, strict=True)]
             shape = tuple(max(own) + 1 for own in groups)
             cells = np.ravel_multi_index(tuple(merged), shape)
             found.append(np.bincount(cells, minlength=math.prod(shape)).astype(np.int64))

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dpsynth._archive import read_archive, write_archive
 from dpsynth.errors import StorageError
 from dpsynth.generators.registry import model_class
 from dpsynth.tuning.degraded import Fidelity
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from dpsynth.generators.base import Model
     from dpsynth.schema.schema import Schema
     from dpsynth.tuning.charged import Cells, Counts
@@ -63,12 +63,12 @@ def kept(path: Path | None, schema: Schema, make: Callable[[], Draft]) -> Draft:
 def _write(path: Path, draft: Draft) -> None:
     header, arrays = draft.model.state()
     written = {f"model.{name}": array for name, array in arrays.items()}
-    written |= {f"count.{number}": counts for number, counts in enumerate(draft.counts)}
+    written["counts"] = np.concatenate([np.zeros(0, np.int64), *draft.counts])  # one file is read at once
     words = {
         "model": draft.model.name,
         "header": header,
         "seconds": draft.seconds,
-        "counts": len(draft.counts),
+        "ends": np.cumsum([len(counts) for counts in draft.counts]).tolist(),
     }
     write_archive(path, kind=_KIND, header={**words, "fidelity": asdict(draft.fidelity)}, arrays=written)
 
@@ -83,7 +83,7 @@ def _read(path: Path, schema: Schema) -> Draft:
             model=model_class(header["model"]).from_state(schema, header["header"], state),
             seconds=float(header["seconds"]),
             fidelity=Fidelity(**header["fidelity"]),
-            counts=tuple(arrays[f"count.{number}"] for number in range(header["counts"])),
+            counts=tuple(np.split(arrays["counts"], header["ends"][:-1])) if header["ends"] else (),
         )
     except (KeyError, TypeError) as error:
         raise StorageError(
