@@ -170,4 +170,8 @@ def _cut(codes: np.ndarray[Any, Any], column: ModelledColumn, number: int) -> tu
     if column.size <= number:
         return tuple(range(column.size))
     counts = np.bincount(codes, minlength=column.size).astype(np.float64)
-    return bucketed(counts, ordered_cells(column), number=number, least=0.0)
+    # Frequent categories stay alone, so there may be more buckets than were wanted, about four times as many.
+    tried = (
+        bucketed(counts, ordered_cells(column), number=wanted, least=0.0) for wanted in range(number, 0, -1)
+    )
+    return next(groups for groups in tried if max(groups) < number)
