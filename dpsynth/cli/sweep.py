@@ -80,13 +80,13 @@ def sweep(
     options = {name: value for name, value in given.items() if value not in (None, ())}
     if mode in {"proxy", "bootstrap"} or not_accounted:
         options["cache"] = out / "cache"
+    if mode in {"nested", "trajectory"}:
+        options["folder"] = out / "paid"
     if mode == "confidential":
         options["models"] = out / "models"
-    if mode in {"nested", "trajectory"}:
-        options["folder"] = out / "models"
     charged = mode in _PAID or (mode == "confidential" and not not_accounted)
     with _bar() as told:
-        if mode in {"proxy", "bootstrap", "confidential"}:
+        if mode in {"proxy", "bootstrap", "nested", "confidential"}:
             options["progress"] = told
         found = _found(mode, data, schema, options, charged, ledger, dataset, accounted=not not_accounted)
     _write(found, out, data)
@@ -122,7 +122,7 @@ def show(frontier: Frontier) -> None:
             point.method,
             f"{point.epsilon:g}",
             number(band.median),
-            f"{band.low:.3f} to {band.high:.3f}" if point.replicates else "expected",
+            f"{band.low:.3f} to {band.high:.3f}" if band.low < band.high else "expected",
             f"{50 * (1 + point.advantage):.3g} %",
             number(point.smallest_reliable_group),
         )

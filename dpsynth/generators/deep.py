@@ -16,7 +16,7 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth._lazy import require
-from dpsynth.errors import BudgetExceededError
+from dpsynth.errors import BudgetExceededError, ConfigurationError
 from dpsynth.generators.allpairs import AllPairs
 from dpsynth.generators.base import Plan, Step
 from dpsynth.mechanisms import DpSgd, Measurement, Mechanism, Network, TrainingState, parameter_count
@@ -65,6 +65,9 @@ class Schedule:
         averaging: Weight of the past in the average of the parameters.
         public_weight: Weight of the gradient of rows from the counts.
         thorough: Price the run by privacy loss distributions: less noise, some seconds more.
+        until: After so many rounds a fit stops and gives its model; plan and noise stay those of all
+            `rounds`. None: after all. A session takes no run that stops early: this is for reading models
+            along a recorded one (`tuning.trajectory`).
     """
 
     rounds: int = 4
@@ -75,9 +78,12 @@ class Schedule:
     averaging: float = 0.98
     public_weight: float = 1.0
     thorough: bool = True
+    until: int | None = None
 
     def __post_init__(self) -> None:
         _validate.count("rounds", self.rounds)
+        if self.until is not None and _validate.count("until", self.until, least=0) > self.rounds:
+            raise ConfigurationError(f"Expected until <= rounds = {self.rounds}, got {self.until}.")
         _validate.count("steps", self.steps)
         for name in ("clip", "learning_rate"):
             _validate.positive(name, getattr(self, name))
@@ -85,6 +91,11 @@ class Schedule:
             _validate.fraction("sampling_rate", self.sampling_rate)
         _validate.fraction("averaging", self.averaging)
         _validate.non_negative("public_weight", self.public_weight)
+
+    @property
+    def fitted_rounds(self) -> int:
+        """The rounds of a fit."""
+        return self.rounds if self.until is None else self.until
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,7 +174,7 @@ class DeepDesign:
         self, measurer: Measurer, state: TrainingState, total: float, public: CodeTable
     ) -> TrainingState:
         """The state after all rounds on the same public rows."""
-        for _ in range(self.schedule.rounds):
+        for _ in range(self.schedule.fitted_rounds):
             asked = self.round(state, total, public)
             state = TrainingState.after(measurer.measure(asked), state.steps + asked.steps)
         return state

@@ -110,7 +110,7 @@ class DPGAN:
             anchor=0.0 if self.cold else self.anchor,
         )
         state = TrainingState.fresh(adversary.first_critic())
-        for _ in range(self.schedule.rounds):
+        for _ in range(self.schedule.fitted_rounds):
             asked = made.round(state, counts.total, adversary.generated())
             state = TrainingState.after(measurer.measure(asked), state.steps + asked.steps)
             state = adversary.bounded(state, self.spectral_norm)

@@ -8,8 +8,10 @@ from dpsynth.tuning.choice import Choice
 from dpsynth.tuning.confidential import accounted, unaccounted
 from dpsynth.tuning.knee import Knee, knee
 from dpsynth.tuning.modes import frontier
+from dpsynth.tuning.nested import nested, nested_price
 from dpsynth.tuning.proxy import proxy
 from dpsynth.tuning.result import Band, Cost, Frontier, FrontierPoint
+from dpsynth.tuning.trajectory import trajectory
 
 __all__ = [
     "Band",
@@ -23,6 +25,9 @@ __all__ = [
     "bootstrap",
     "frontier",
     "knee",
+    "nested",
+    "nested_price",
     "proxy",
+    "trajectory",
     "unaccounted",
 ]

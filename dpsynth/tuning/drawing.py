@@ -210,7 +210,8 @@ def _direct_values(frontier: Frontier) -> dict[float, float]:
 
 def _words(point: FrontierPoint, frontier: Frontier) -> str:
     band = point.utility[frontier.metric]
-    runs = f"{point.replicates} runs" if point.replicates else "expected"
+    alone = "one paid run" if band.low < band.high else "expected"
+    runs = f"{point.replicates} runs" if point.replicates else alone
     return escape(
         f"{point.method}, epsilon = {point.epsilon:g}: {number(band.median)} "
         f"({number(band.low)} to {number(band.high)}, {runs})"
