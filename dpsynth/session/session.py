@@ -205,7 +205,7 @@ class Session:
         cost = self._price(events, adaptive=self._adaptive, thorough=plan.thorough)
         record = None if checkpoint is None else self._record(Path(checkpoint), rng)
         self._plan = plan
-        self._commit(plan)
+        self._spending.commit(plan)
         if not self._spending.started:
             self._reserve(cost, plan.commitment, record=record)
         table = content_of(self._table).table(self._schema.modelled)
@@ -270,14 +270,6 @@ class Session:
         return self._spending.draw(
             mechanism, content.labels(columns[0]) if whole else content.encode(columns)
         )
-
-    def _commit(self, plan: Plan) -> None:
-        if not plan.adaptive:
-            self._spending.commit_steps(plan.steps)
-            return
-        if len(plan.steps) != 1:
-            raise PrivacyError("An adaptive plan has one step: the whole that its draws may cost together.")
-        self._spending.commit_filter(plan.steps[0])
 
     def _price(self, events: Sequence[Event], *, adaptive: bool, thorough: bool = False) -> Price:
         cost = price(events, delta=self._budget.delta, adaptive=adaptive, thorough=thorough)
