@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         UniqueKey,
     )
     from dpsynth.session import Guarantee, PrivateTable, Replay, Session
+    from dpsynth.tuning import frontier
 
     load = FittedModel.load
 
@@ -78,6 +79,7 @@ __all__ = [
     "Unit",
     "__version__",
     "evaluate",
+    "frontier",
     "load",
     "price",
     "publish",
@@ -112,6 +114,7 @@ _HOMES = {
         "UniqueKey",
     ),
     "dpsynth.session": ("Guarantee", "PrivateTable", "Replay", "Session"),
+    "dpsynth.tuning": ("frontier",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

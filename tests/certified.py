@@ -96,7 +96,7 @@ def make_release(place: Path) -> Release:
     (folder / "data.parquet").write_bytes(b"PAR1 not read here PAR1")
     (folder / "data.csv").write_text(ROWS)
     SCHEMA.save(folder / "schema.json")
-    certificate = predicate(paid(ledger))
+    certificate = predicate(paid(ledger), schema=digest(folder / "schema.json"))
     names = ("data.parquet", "data.csv", "schema.json")
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
@@ -136,8 +136,8 @@ def paid(path: Path, events: Sequence[Any] = EVENTS) -> dict[str, Any]:
         return {"ledger": ledger.identity, "account": "people", **places}
 
 
-def predicate(place: dict[str, Any]) -> dict[str, Any]:
-    """What the certificate says."""
+def predicate(place: dict[str, Any], *, schema: str) -> dict[str, Any]:
+    """What the certificate says, with the digest of `schema.json`."""
     commitment = Commitment(method="mst", adaptive=False, events=EVENTS)
     events = [{"times": 1, "event": event.to_json()} for event in EVENTS]
     unfolded = [event.to_json() for event in EVENTS]
@@ -178,7 +178,7 @@ def predicate(place: dict[str, Any]) -> dict[str, Any]:
         "accounting": {"accountants": accountants, "allowance": 1e-6},
         "noise": {"primitive": "discrete Gaussian", "exact": True, "source": "ChaCha20", "seeded": False},
         "public_inputs": {
-            "schema": SCHEMA.digest(),
+            "schema": schema,
             "origins": [{"column": column.name, "origin": "declared"} for column in SCHEMA.columns],
             "constraints": 0,
             "rules": 0,

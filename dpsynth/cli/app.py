@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from dpsynth._version import __version__
-from dpsynth.cli import check, demo, init, plan, run, sample, simulate
+from dpsynth.cli import audit, check, demo, init, plan, run, sample, simulate
 from dpsynth.cli.console import errors
 from dpsynth.cli.evaluate import evaluate, report
 from dpsynth.cli.keys import keys_app
 from dpsynth.cli.ledger import ledger_app
 from dpsynth.cli.release import release, sign
+from dpsynth.cli.sweep import sweep
 from dpsynth.cli.verify import verify
 from dpsynth.errors import DpsynthError
 
@@ -35,10 +36,12 @@ app.command()(sample.sample)
 app.command()(evaluate)
 app.command()(report)
 app.command()(simulate.simulate)
+app.command()(sweep)
 app.command()(release)
 app.command()(sign)
 app.command()(verify)
 app.add_typer(keys_app, name="keys")
+app.command()(audit.audit)
 app.add_typer(ledger_app, name="ledger")
 
 

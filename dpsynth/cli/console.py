@@ -15,7 +15,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from dpsynth.generators.base import Generator
-    from dpsynth.ledger import Amount, Ledger
+    from dpsynth.ledger import Account, AccountStatement, Amount, Ledger
     from dpsynth.session import Guarantee
     from dpsynth.session import Progress as Step
 
@@ -91,12 +91,20 @@ def show_balance(ledger: Ledger, dataset: str) -> None:
     """What the account has spent and what remains."""
     for account in ledger.statement(dataset):
         console.print(
-            f"Ledger account [bold]{escape(account.dataset)}[/] ({escape(account.unit)}):", highlight=False
+            f"Ledger account [bold]{escape(named(account))}[/] ({escape(account.unit)}):", highlight=False
         )
         console.print(f"  spent so far   {_amount(account.spent)}")
         left = account.remaining
         open_end = "no cap was declared (set one: dpsynth ledger cap)"
         console.print(f"  remaining      {open_end if left is None else _amount(left)}")
+        if account.period is not None:
+            console.print(f"  in all periods {_amount(account.lifetime)}: the people are the same")
+
+
+def named(account: Account | AccountStatement) -> str:
+    """Dataset, part and period of an account."""
+    part = "" if account.partition is None else f", part {account.partition}"
+    return f"{account.dataset}{part}" + ("" if account.period is None else f", period {account.period}")
 
 
 def _amount(amount: Amount) -> str:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 
 from dpsynth.cli.console import Delta, Epsilon, Memory, Method, SchemaPath, Target, configured, console
+from dpsynth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dpsynth.generators.base import Generator
+    from dpsynth.schema.schema import Schema
 
 __all__ = ["plan"]
 
@@ -18,6 +25,13 @@ def plan(
     delta: Delta = 1e-9,
     target: Target = None,
     memory: Memory = None,
+    frontier: Annotated[
+        bool, typer.Option("--frontier", help="Show the expected accuracy by epsilon as well.")
+    ] = False,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", "-n", help="With --frontier: a public or assumed number of rows."),
+    ] = None,
 ) -> None:
     """Show what a run would ask and how noisy its answers would be. No data is opened."""
     from dpsynth.generators.choose import explanation
@@ -65,3 +79,18 @@ def plan(
             f"Training 100,000 rows takes about {max(made.seconds / 60, 1):,.0f} min on two processor cores.",
             highlight=False,
         )
+    if frontier:
+        _show_frontier(generator, known, delta, rows)
+
+
+def _show_frontier(generator: Generator, schema: Schema, delta: float, rows: int | None) -> None:
+    from dpsynth.cli.sweep import show
+    from dpsynth.tuning.analytic import analytic
+    from dpsynth.tuning.modes import EPSILONS
+
+    if rows is None:
+        raise ConfigurationError(
+            "--frontier needs --rows: a public or an assumed number, not the private count."
+        )
+    console.print()
+    show(analytic(schema, methods=[generator], epsilons=EPSILONS, delta=delta, rows=rows))

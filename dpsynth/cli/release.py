@@ -59,7 +59,9 @@ def release(
         title=title,
         publisher={name: words for name, words in told.items() if words},
         evidence=[
-            Evidence.from_json(json.loads(path.read_text(encoding="utf-8"))) for path in evidence or ()
+            Evidence.from_json(one)
+            for path in evidence or ()
+            for one in json.loads(path.read_text(encoding="utf-8"))
         ],
         scores=None if scores is None else Evaluation.from_json(scores.read_text(encoding="utf-8")),
     )

@@ -44,6 +44,10 @@ def run(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Account in the ledger. Default: the file's name.")
     ] = None,
+    partition: Annotated[
+        str | None,
+        typer.Option("--partition", help="The part of its people in DATA, see `dpsynth ledger divide`."),
+    ] = None,
     discover: Annotated[
         float, typer.Option("--discover", help="Share of the budget that buys unknown bounds and categories.")
     ] = 0.0,
@@ -72,6 +76,7 @@ def run(
         rows=rows,
         ledger=ledger or out.with_name(out.name + ".ledger.db"),
         dataset=dataset or data.name.split(".")[0],
+        partition=partition,
         discover=discover,
         cells=tuple(name for name in cells.split(",") if name),
         target=target,
@@ -92,6 +97,7 @@ def run_to_folder(
     rows: int | None,
     ledger: Path,
     dataset: str,
+    partition: str | None = None,
     discover: float = 0.0,
     cells: tuple[str, ...] = (),
     target: str | None = None,
@@ -128,6 +134,7 @@ def run_to_folder(
                 budget=budget,
                 ledger=opened,
                 dataset=dataset,
+                partition=partition,
                 cap=None if cap is None else Cap(epsilon=cap[0], delta=cap[1]),
                 discover=discover,
                 cells=cells,

@@ -16,8 +16,10 @@ from dpsynth.evaluation.tables import CodeArray, Rows, Tables
 from dpsynth.schema.columns import Boolean, Categorical
 
 __all__ = [
+    "LEAST_ROWS",
     "Groups",
     "fidelity_by_group",
+    "group_distances",
     "group_shares",
     "majority_shift",
     "mean_pair_distance",
@@ -29,7 +31,7 @@ __all__ = [
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _BANDS = 4
-_LEAST_ROWS = 30
+LEAST_ROWS = 30
 _MOST_PARTS = 200
 _MOST_PAIRS = 200
 _MISSING, _FOREIGN = "(missing)", "(other)"
@@ -187,14 +189,14 @@ def fidelity_by_group(anchors: Anchors, protected: Sequence[str]) -> Result:
     for column in protected:
         groups = Groups.of(tables, column)
         found = {
-            label: _by_group(groups, one)
+            label: group_distances(groups, one)
             for label, one in {"own": tables, "ceiling": anchors.ceiling, "floor": anchors.floor}.items()
         }
         counts = np.bincount(groups.codes(tables, tables.real), minlength=len(groups.labels))
         parts += [
             Part(label=label, **{"value" if k == "own" else k: float(v[i]) for k, v in found.items()})
             for i, label in enumerate(groups.labels)
-            if counts[i] >= _LEAST_ROWS
+            if counts[i] >= LEAST_ROWS
         ]
     parts.sort(key=lambda part: (-(part.value - (part.ceiling or 0.0)), part.label))
     worst = parts[0] if parts else Part(label=(), value=float("nan"))
@@ -207,15 +209,15 @@ def fidelity_by_group(anchors: Anchors, protected: Sequence[str]) -> Result:
         floor=worst.floor,
         rows=min(len(tables.real), len(tables.synthetic)),
         seed=tables.seed,
-        note=f"The group farthest above its own ceiling; groups of {_LEAST_ROWS} real rows or more."
+        note=f"The group farthest above its own ceiling; groups of {LEAST_ROWS} real rows or more."
         if parts
-        else f"There is no group of {_LEAST_ROWS} real rows.",
+        else f"There is no group of {LEAST_ROWS} real rows.",
         parts=tuple(parts),
     )
 
 
-def _by_group(groups: Groups, tables: Tables) -> Floats:
-    """The distance of each group."""
+def group_distances(groups: Groups, tables: Tables) -> Floats:
+    """The mean distance of pairs (tvd2) of each group, in the order of its labels."""
     sides = []
     for rows in (tables.real, tables.synthetic):
         codes = groups.codes(tables, rows)

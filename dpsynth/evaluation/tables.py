@@ -156,15 +156,7 @@ class Tables:
             Cells.of(read["real"][column.name], numeric=isinstance(column, NumericColumn))
             for column in columns
         )
-        rows = {
-            name: Rows(
-                readings=readings,
-                codes=np.stack(
-                    [one.codes(readings[c.name]) for one, c in zip(cells, columns, strict=True)], axis=1
-                ),
-            ).in_order()
-            for name, readings in read.items()
-        }
+        rows = {name: _rows(readings, columns, cells) for name, readings in read.items()}
         names = tuple(column.name for column in columns)
         return cls(schema=schema, columns=names, cells=cells, seed=seed, **rows)
 
@@ -191,6 +183,16 @@ class Tables:
         """The same with other rows in the place of the synthetic ones: for floors and ceilings."""
         return replace(self, synthetic=rows)
 
+    def with_frame(self, synthetic: pd.DataFrame) -> Tables:
+        """The same with another synthetic table, for whoever compares many with the same real rows.
+
+        Raises:
+            DataError: The table has no rows, or lacks a column.
+        """
+        columns = self.schema.modelled
+        readings = _readings("synthetic", synthetic, columns, self.schema.missing_values)
+        return self.with_synthetic(_rows(readings, columns, self.cells))
+
     def ceiling(self) -> Tables:
         """Two real samples: one of the size of the real table, one of that of the synthetic table.
 
@@ -210,6 +212,11 @@ class Tables:
 def generator(tables: Tables, purpose: str) -> np.random.Generator:
     """A source of draws for one purpose, the same in every run of the seed."""
     return np.random.default_rng([tables.seed, *purpose.encode()])
+
+
+def _rows(readings: Mapping[str, Floats], columns: Sequence[ModelledColumn], cells: Sequence[Cells]) -> Rows:
+    codes = [one.codes(readings[column.name]) for one, column in zip(cells, columns, strict=True)]
+    return Rows(readings=readings, codes=np.stack(codes, axis=1)).in_order()
 
 
 def _readings(

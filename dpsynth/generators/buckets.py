@@ -29,6 +29,7 @@ __all__ = [
     "bucketed",
     "choose_buckets",
     "merged",
+    "squared_error",
     "within_buckets",
 ]
 
@@ -198,10 +199,20 @@ def bucket_count(
         pairs = shapes(number)
         if number > _NUMBERS[0] and sum(left * right for left, right in pairs) > most_cells:
             return math.inf
-        noise = _pair_noise(pairs) * sigma / total
-        return noise**2 + _ROUGHNESS**2 / number
+        return squared_error(pairs, number, relative=sigma / total)
 
     return int(min(_NUMBERS, key=error))
+
+
+def squared_error(pairs: Sequence[tuple[int, int]], number: int, *, relative: float) -> float:
+    """The square of the mean total variation distance of pairs: noise and roughness, see `bucket_count`.
+
+    Args:
+        pairs: Buckets of both columns of each pair.
+        number: Wanted number of buckets.
+        relative: Standard deviation of a cell if a single table were asked, divided by the number of rows.
+    """
+    return (_pair_noise(pairs) * relative) ** 2 + _ROUGHNESS**2 / number
 
 
 def _pair_noise(pairs: Sequence[tuple[int, int]]) -> float:

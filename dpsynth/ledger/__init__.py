@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from dpsynth.ledger.amounts import Amount, Cap, Spend
 from dpsynth.ledger.chain import Entry, Head
-from dpsynth.ledger.statement import AccountStatement, CapChange, StatementLine, Verification
-from dpsynth.ledger.store import Account, Ledger, Receipt, Reservation, Standing
+from dpsynth.ledger.statement import AccountStatement, CapChange, StatementLine
+from dpsynth.ledger.store import Ledger
+from dpsynth.ledger.values import Account, Receipt, Reservation, Standing
+from dpsynth.ledger.verification import Verification
 
 __all__ = [
     "Account",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dpsynth._filesystems import network_filesystem
 from dpsynth.errors import LedgerCorruptError, LedgerError, LedgerLockedError
 from dpsynth.ledger.chain import BEFORE_FIRST, Entry, canonical, link
 from dpsynth.ledger.state import FORMAT
@@ -38,7 +39,15 @@ _REMEDIES = {
 class Database:
     """One connection. Autocommit, so that every transaction is written out below."""
 
-    def __init__(self, path: Path | None, *, create: bool, timeout: float) -> None:
+    def __init__(
+        self, path: Path | None, *, create: bool, timeout: float, entries: Sequence[Entry] = ()
+    ) -> None:
+        if path is not None and (kind := network_filesystem(path)) is not None:
+            raise LedgerError(
+                f"The ledger {path} is on a network file system ({kind}), whose locks cannot keep two "
+                "processes from spending the same budget. Keep it on a local disk of the machine that makes "
+                "the runs; to share it, log in there, or copy an export of it (`dpsynth ledger export`)."
+            )
         self._path, self._name = path, "in memory" if path is None else str(path)
         self._timeout = timeout
         uri = "file::memory:" if path is None else f"{path.as_uri()}?mode={'rwc' if create else 'rw'}"
@@ -49,7 +58,7 @@ class Database:
         self._file = self._on_disk()
         try:
             with self._translated():
-                self._prepare(create=create)
+                self._prepare(create=create, entries=entries)
         except BaseException:
             self.close()
             raise
@@ -80,12 +89,17 @@ class Database:
         row = (entry.seq, entry.prev, entry.body, entry.digest)
         self._connection.execute("INSERT INTO entries (seq, prev, body, digest) VALUES (?, ?, ?, ?)", row)
 
-    def entries(self, since: int) -> Iterator[Entry]:
+    def entries(self, since: int = FIRST) -> Iterator[Entry]:
         """The entries from number `since` on, in order, of one moment."""
         query = "SELECT seq, prev, body, digest FROM entries WHERE seq >= ? ORDER BY seq"
         with self._translated():
             for seq, prev, body, digest in self._connection.execute(query, (since,)):
                 yield Entry(seq=seq, prev=prev, body=body, digest=digest)
+
+    def audited(self) -> Iterator[Entry]:
+        """All entries there are, after a look at the tables themselves."""
+        self.check()
+        yield from self.entries()
 
     def check(self) -> None:
         """Refuse a file whose tables and triggers are not exactly those of a ledger."""
@@ -97,7 +111,7 @@ class Database:
                 "Give the path of a ledger, or of no file to start a new one."
             )
 
-    def _prepare(self, *, create: bool) -> None:
+    def _prepare(self, *, create: bool, entries: Sequence[Entry]) -> None:
         # Each byte has one text and back, so that no change in the file can hide behind a decoding.
         self._connection.text_factory = lambda raw: raw.decode("ascii", "surrogateescape")
         for pragma in _PRAGMAS:
@@ -107,9 +121,9 @@ class Database:
                 if not self._tables():
                     for statement in _TABLES:
                         self._connection.execute(statement)
-                    self.insert(
-                        link(BEFORE_FIRST, body("genesis", format=FORMAT, ledger=secrets.token_hex(16)))
-                    )
+                    genesis = body("genesis", format=FORMAT, ledger=secrets.token_hex(16))
+                    for entry in entries or (link(BEFORE_FIRST, genesis),):
+                        self.insert(entry)
         self.check()
         # Where WAL is impossible, or another process is just switching, the rollback journal is as safe.
         with suppress(sqlite3.OperationalError):
@@ -129,8 +143,10 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # Python cannot read the message where SQLite quotes damaged bytes in it.
+            damaged = sqlite3.SQLITE_CORRUPT if isinstance(error, UnicodeDecodeError) else 0
+            code = getattr(error, "sqlite_errorcode", damaged) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise LedgerLockedError(
                     f"Another process holds the ledger {self._name} (waited {self._timeout:g} s). "
@@ -147,4 +163,9 @@ class Database:
 
 def body(kind: str, **content: Any) -> str:
     """The canonical body of an entry written now."""
-    return canonical({"kind": kind, "time": datetime.now(UTC).isoformat(timespec="seconds"), **content})
+    return canonical({"kind": kind, "time": now(), **content})
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,12 +8,12 @@ construction what was enforced.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, TypeAlias
 
-from dpsynth.errors import BudgetExceededError, DpsynthError, LedgerCorruptError, LedgerError
-from dpsynth.ledger.amounts import LIMITS, SCALES, Units, describe
+from dpsynth.errors import DpsynthError, LedgerCorruptError, LedgerError
+from dpsynth.ledger.accounts import PERIOD, TIME, AccountState, Run, calendar
+from dpsynth.ledger.amounts import LIMITS, SCALES, Units
 from dpsynth.ledger.chain import BEFORE_FIRST, Entry, Head, link
 
 FORMAT = "dpsynth-ledger/1"
@@ -22,70 +22,16 @@ Content: TypeAlias = "Mapping[str, Any]"
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "genesis": {"format": (str,), "ledger": (str,)},
     "account": {"dataset": (str,), "unit": (str,), "rule": (str,), "cap": (dict, NoneType)},
+    "division": {"account": (str,), "by": (str,), "parts": (list,)},
+    "part": {"account": (str,), "part": (str,), "rule": (str,), "cap": (dict, NoneType)},
+    "period": {"account": (str,), "period": (str,), "rule": (str,), "cap": (dict, NoneType)},
     "cap": {"account": (str,), "cap": (dict,), "reason": (str,)},
+    "elsewhere": {"account": (str,), "spend": (dict,), "source": (str,), "reason": (str,)},
     "reserve": {"account": (str,), "spend": (dict,), "method": (str,), "plan": (str,), "label": (str,)},
     "draw": {"reservation": (str,), "event": (dict,)},
     "commit": {"reservation": (str,)},
     "release": {"reservation": (str,)},
 }
-
-
-@dataclass(slots=True)
-class Run:
-    """A reservation and what became of it. Everything that is not released counts as spent."""
-
-    seq: int
-    time: str
-    account: AccountState
-    spend: Units
-    method: str
-    plan: str
-    label: str
-    status: str = "reserved"
-    draws: int = 0
-
-
-@dataclass(slots=True)
-class AccountState:
-    """One account: its limits over time (entry number, time, cap, reason), its runs and their sum."""
-
-    id: str
-    dataset: str
-    unit: str
-    rule: str
-    caps: list[tuple[int, str, Units | None, str]]
-    runs: list[Run] = field(default_factory=list)
-    spent: Units = field(default_factory=lambda: dict.fromkeys(SCALES, 0))
-
-    @property
-    def cap(self) -> Units | None:
-        """The limits in force; None if there are none."""
-        return self.caps[-1][2]
-
-    def remaining(self, spent: Units) -> Units | None:
-        """What the cap leaves beside `spent`, never below zero; None without a cap."""
-        return (
-            None
-            if self.cap is None
-            else {name: max(0, most - spent[name]) for name, most in self.cap.items()}
-        )
-
-    def admit(self, spend: Units) -> None:
-        """Refuse a spend that this account cannot take."""
-        missing = [name for name in LIMITS[self.rule] if name not in spend]
-        if missing:
-            raise LedgerError(
-                f"The account {self.dataset!r} adds rho (rule 'zcdp') and this run states none. "
-                "Use a method with a zCDP price, or an account with the rule 'basic'."
-            )
-        left = self.remaining(self.spent)
-        if left is not None and any(spend[name] > left[name] for name in left):
-            requested = {name: spend[name] for name in left}
-            raise BudgetExceededError(
-                f"The account {self.dataset!r} ({self.unit}) has no room for this run: "
-                f"requested {describe(requested)}; remaining {describe(left)}. "
-                "Ask for less, or let the owner of the data raise the cap (set_cap, or `dpsynth ledger cap`)."
-            )
 
 
 class State:
@@ -97,13 +43,7 @@ class State:
         self.accounts: dict[str, AccountState] = {}
         self.runs: dict[str, Run] = {}
         self._handlers: dict[str, Callable[[Entry, Content], None]] = {
-            "genesis": self._genesis,
-            "account": self._account,
-            "cap": self._cap,
-            "reserve": self._reserve,
-            "draw": self._draw,
-            "commit": self._commit,
-            "release": self._release,
+            kind: getattr(self, f"_{kind}") for kind in _FIELDS
         }
 
     def accept(self, entry: Entry) -> None:
@@ -113,11 +53,9 @@ class State:
             LedgerCorruptError: It does not follow from the entries before it.
         """
         place = f"Entry {self.head.seq + 1} of the ledger is not what was written:"
-        if entry != link(self.head, entry.body):
-            raise LedgerCorruptError(
-                f"{place} its number, digest or link to the entry before it does not match."
-            )
         try:
+            if entry != link(self.head, entry.body):
+                raise LedgerError("its number, digest or link to the entry before it does not match.")
             self.apply(entry)
         except (DpsynthError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise LedgerCorruptError(f"{place} {error}") from error
@@ -136,12 +74,18 @@ class State:
         fields = _FIELDS[kind] | {"kind": (str,), "time": (str,)}
         if content.keys() != fields.keys() or any(type(content[name]) not in fields[name] for name in fields):
             raise LedgerError(f"an entry of kind {kind!r} has the fields {sorted(fields)}.")
+        if not TIME.fullmatch(content["time"]):
+            raise LedgerError("an entry has a time in UTC.")
         self._handlers[kind](entry, content)
         self.head = Head(seq=entry.seq, digest=entry.digest)
 
-    def find(self, dataset: str, unit: str) -> AccountState | None:
-        """The account of this dataset and unit of privacy."""
-        return next((a for a in self.accounts.values() if (a.dataset, a.unit) == (dataset, unit)), None)
+    def find(
+        self, dataset: str, unit: str, partition: str | None = None, period: str | None = None
+    ) -> AccountState | None:
+        """The account of this dataset and unit of privacy, of this part of it, for this period."""
+        wanted = (dataset, unit, partition, period)
+        accounts = self.accounts.values()
+        return next((a for a in accounts if (a.dataset, a.unit, a.partition, a.period) == wanted), None)
 
     def account(self, identity: str) -> AccountState:
         """The account that this entry digest opened."""
@@ -150,6 +94,23 @@ class State:
                 "This account is not in this ledger. Get it from this ledger with account(...)."
             )
         return self.accounts[identity]
+
+    def people(self, identity: str) -> AccountState:
+        """The account of that name, which is a whole or a part."""
+        account = self.account(identity)
+        if account.period is not None:
+            raise LedgerError(
+                f"The account {account} is a limit in time. Spend on the dataset or its part: what is spent "
+                "within the period counts there by itself."
+            )
+        return account
+
+    def admit(self, run: Run) -> list[AccountState]:
+        """All accounts in which this run counts, if each of them has room."""
+        levels = run.account.levels(run.time)
+        for level in levels:
+            level.admit(run)
+        return levels
 
     def open_run(self, reservation: str) -> Run:
         """The run that this entry digest reserved, if it may still draw."""
@@ -162,17 +123,59 @@ class State:
             raise LedgerError(f"This reservation is already {run.status}. Make a new one with reserve(...).")
         return run
 
+    def _whole(self, identity: str) -> AccountState:
+        account = self.people(identity)
+        if account.above is not None:
+            raise LedgerError(f"The account {account} is a part; only a whole dataset is divided.")
+        return account
+
     def _genesis(self, _: Entry, content: Content) -> None:
         if content["format"] != FORMAT:
             raise LedgerError(f"the format is {content['format']!r}; this version reads {FORMAT!r}.")
         self.identity = content["ledger"]
 
     def _account(self, entry: Entry, content: Content) -> None:
-        dataset, unit, rule = content["dataset"], content["unit"], content["rule"]
-        if rule not in LIMITS or self.find(dataset, unit) is not None:
-            raise LedgerError("an account has a known rule and is opened once for a dataset and unit.")
+        self._open(entry, content, content["dataset"], content["unit"])
+
+    def _part(self, entry: Entry, content: Content) -> None:
+        whole, part = self._whole(content["account"]), content["part"]
+        if all(part not in parts for parts in whole.divisions.values()):
+            raise LedgerError(
+                f"No division of the account {whole} has the part {part!r}. "
+                "Declare it first, with the rule that puts nobody in two parts: divide(...)."
+            )
+        self._open(entry, content, whole.dataset, whole.unit, partition=part, above=whole)
+
+    def _period(self, entry: Entry, content: Content) -> None:
+        of, period = self.people(content["account"]), content["period"]
+        if not PERIOD.fullmatch(period):
+            raise LedgerError(f"Expected a period like 2026, 2026-Q4 or 2026-11, got {period!r}.")
+        opened = AccountState("", of.dataset, of.unit, content["rule"], [], of.partition, period, of)
+        for run in of.runs:
+            if period in calendar(run.time):
+                opened.needs(run)
+                opened.count(run)
+        counted = {"runs": opened.runs, "sums": opened.sums}
+        named = {"partition": of.partition, "period": period, "above": of}
+        of.periods.append(self._open(entry, content, of.dataset, of.unit, **named, **counted))
+
+    def _open(self, entry: Entry, content: Content, dataset: str, unit: str, **more: Any) -> AccountState:
+        rule, scope = content["rule"], (more.get("partition"), more.get("period"))
+        if rule not in LIMITS or self.find(dataset, unit, *scope) is not None:
+            raise LedgerError("an account has a known rule and is opened once for its scope.")
         caps = [(entry.seq, content["time"], _limits(rule, content["cap"]), "account opened")]
-        self.accounts[entry.digest] = AccountState(entry.digest, dataset, unit, rule, caps)
+        opened = AccountState(entry.digest, dataset, unit, rule, caps, **more)
+        self.accounts[entry.digest] = opened
+        return opened
+
+    def _division(self, _: Entry, content: Content) -> None:
+        whole, by, parts = self._whole(content["account"]), content["by"], content["parts"]
+        known = [part for named in whole.divisions.values() for part in named]
+        if not all(isinstance(part, str) and part for part in parts):
+            raise LedgerError("a part has a name.")
+        if not parts or len({*known, *parts}) < len(known) + len(parts):
+            raise LedgerError("Every part is declared once, in one division: give the new part another name.")
+        whole.divisions[by] = (*whole.divisions.get(by, ()), *parts)
 
     def _cap(self, entry: Entry, content: Content) -> None:
         account = self.account(content["account"])
@@ -181,15 +184,25 @@ class State:
         )
 
     def _reserve(self, entry: Entry, content: Content) -> None:
-        account, spend = self.account(content["account"]), _whole(content["spend"])
+        run = self._run(entry, content, content["method"], content["plan"], content["label"])
+        for level in self.admit(run):
+            level.count(run)
+        self.runs[entry.digest] = run
+
+    def _elsewhere(self, entry: Entry, content: Content) -> None:
+        run = self._run(entry, content, content["source"], "", content["reason"])
+        run.status = "elsewhere"
+        levels = run.account.levels(run.time)
+        for level in levels:
+            level.needs(run)
+        for level in levels:
+            level.count(run)
+
+    def _run(self, entry: Entry, content: Content, method: str, plan: str, label: str) -> Run:
+        account, spend = self.people(content["account"]), _whole(content["spend"])
         if not {"epsilon", "delta"} <= spend.keys() <= SCALES.keys():
             raise LedgerError("a spend has epsilon, delta and perhaps rho.")
-        account.admit(spend)
-        method, plan, label = content["method"], content["plan"], content["label"]
-        run = Run(entry.seq, content["time"], account, spend, method, plan, label)
-        self.runs[entry.digest] = run
-        account.runs.append(run)
-        account.spent.update({name: account.spent[name] + units for name, units in spend.items()})
+        return Run(entry.seq, content["time"], account, spend, method, plan, label)
 
     def _draw(self, _: Entry, content: Content) -> None:
         self.open_run(content["reservation"]).draws += 1
@@ -204,7 +217,8 @@ class State:
                 "A draw was recorded under this reservation, so that it stays spent. Commit it instead."
             )
         run.status = "released"
-        run.account.spent.update({name: run.account.spent[name] - units for name, units in run.spend.items()})
+        for level in run.account.levels(run.time):
+            level.sums = level.added(level.sums, run, sign=-1)
 
 
 def _limits(rule: str, cap: Any) -> Units | None:

@@ -1,18 +1,20 @@
-"""What a ledger tells people: statements of account and the result of a verification."""
+"""What a ledger tells people: statements of account."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dpsynth.ledger.accounts import AccountState, Sums
 from dpsynth.ledger.amounts import LIMITS, Amount, Cap, Units, numbers
-from dpsynth.ledger.state import AccountState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatementLine:
-    """One run. `status` is reserved, committed or released; only a released run costs nothing.
+    """One run. `status` is reserved, committed, released or elsewhere; only a released run costs nothing.
 
-    `remaining` is what the cap of today leaves after this run and those before it; None without a cap.
+    For spending elsewhere, `method` is its source and `label` the reason that was given. `partition` names
+    the part of the people; None for all. `remaining` is what the cap of today leaves after this run and
+    those before it; None without a cap.
     """
 
     seq: int
@@ -25,6 +27,7 @@ class StatementLine:
     rho: float | None
     status: str
     draws: int
+    partition: str | None
     remaining: Amount | None
 
 
@@ -40,34 +43,33 @@ class CapChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountStatement:
-    """Everything that one account spent, like a statement from a bank."""
+    """Everything that one account spent, like a statement from a bank.
+
+    Attributes:
+        dataset: The people.
+        unit: The unit of privacy, in words.
+        partition: The part of the people; None for all.
+        period: The year, quarter or month; None for always.
+        rule: What is added up.
+        cap: The limit of today; None if there is none.
+        spent: What one person may have lost here: on everybody, and on the part that spent most.
+        remaining: What the cap leaves; accounts above may leave less.
+        lifetime: What the same people may have lost in all periods together: never less than `spent`.
+        runs: Everything that counts here, that on parts too.
+        caps: The limits that were set.
+    """
 
     dataset: str
     unit: str
+    partition: str | None
+    period: str | None
     rule: str
     cap: Cap | None
     spent: Amount
     remaining: Amount | None
+    lifetime: Amount
     runs: tuple[StatementLine, ...]
     caps: tuple[CapChange, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verification:
-    """The result of recomputing a ledger from its first entry.
-
-    Attributes:
-        ok: Nothing is wrong.
-        entries: How many entries are sound, counted from the first.
-        first_bad_seq: The number of the first entry that is wrong or missing (0 if the tables themselves
-            are wrong); None if `ok`.
-        reason: What is wrong; empty if `ok`.
-    """
-
-    ok: bool
-    entries: int
-    first_bad_seq: int | None = None
-    reason: str = ""
 
 
 def cap_of(units: Units | None) -> Cap | None:
@@ -77,10 +79,11 @@ def cap_of(units: Units | None) -> Cap | None:
 
 def account_statement(account: AccountState) -> AccountStatement:
     """The statement of one account."""
-    lines, sums = [], dict.fromkeys(account.spent, 0)
+    lines: list[StatementLine] = []
+    sums: Sums = {}
     for run in account.runs:
         if run.status != "released":
-            sums.update({name: sums[name] + units for name, units in run.spend.items()})
+            sums = account.added(sums, run)
         price = {"rho": None} | numbers(run.spend)
         lines.append(
             StatementLine(
@@ -92,20 +95,29 @@ def account_statement(account: AccountState) -> AccountStatement:
                 **price,  # type: ignore[arg-type]
                 status=run.status,
                 draws=run.draws,
-                remaining=_left(account, sums),
+                partition=run.account.partition,
+                remaining=_left(account, account.total(sums)),
             )
         )
-    names = {"epsilon", "delta", *LIMITS[account.rule]}
+    always = account.above if account.period and account.above else account
     return AccountStatement(
         dataset=account.dataset,
         unit=account.unit,
+        partition=account.partition,
+        period=account.period,
         rule=account.rule,
         cap=cap_of(account.cap),
-        spent=Amount(**numbers({name: account.spent[name] for name in names})),
+        spent=_amount(account, account.spent),
         remaining=_left(account, account.spent),
+        lifetime=_amount(account, always.spent),
         runs=tuple(lines),
         caps=tuple(CapChange(seq=s, time=t, cap=cap_of(c), reason=r) for s, t, c, r in account.caps),
     )
+
+
+def _amount(account: AccountState, spent: Units) -> Amount:
+    names = {"epsilon", "delta", *LIMITS[account.rule]}
+    return Amount(**numbers({name: spent[name] for name in names}))
 
 
 def _left(account: AccountState, spent: Units) -> Amount | None:

@@ -9,61 +9,30 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, LedgerCorruptError, LedgerError
-from dpsynth.ledger.amounts import LIMITS, Cap, Spend
+from dpsynth.ledger.accounts import AccountState, Run
+from dpsynth.ledger.amounts import LIMITS, Cap, Spend, Units
 from dpsynth.ledger.chain import BEFORE_FIRST, Entry, Head, link
-from dpsynth.ledger.database import FIRST, Database, body
-from dpsynth.ledger.state import AccountState, State
-from dpsynth.ledger.statement import AccountStatement, Verification, account_statement, cap_of
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
-    """A dataset under one unit of privacy. Whoever holds the data gives it one name and keeps to it."""
-
-    id: str
-    dataset: str
-    unit: str
-    rule: str
-    cap: Cap | None
-
-
-Receipt = Head
-Event: TypeAlias = "Mapping[str, Any]"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reservation(Head):
-    """The full price of one run, set aside. Its digest names it in this ledger."""
-
-    @property
-    def id(self) -> str:
-        """What draws, commit and release refer to."""
-        return self.digest
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """A reservation as it stands: what was drawn under it so far, and whether its run is complete."""
-
-    reservation: Reservation
-    events: tuple[Event, ...] = ()
-    committed: bool = False
+from dpsynth.ledger.database import Database, body, now
+from dpsynth.ledger.state import State
+from dpsynth.ledger.statement import AccountStatement, account_statement
+from dpsynth.ledger.values import Account, Event, Receipt, Reservation, Scope, Standing, public, text
+from dpsynth.ledger.verification import Verification, verified
 
 
 class Ledger:
     """An append-only, hash-chained book of spending, shared safely by processes and threads.
 
     Use it as a context manager. One connection belongs to one process: open the ledger again after a
-    fork. On network file systems SQLite's locks may not work; keep the file on a local disk.
+    fork. On network file systems SQLite's locks do not work, so that they are refused where the system
+    says what they are (Linux, macOS): keep the file on a local disk.
     """
 
     def __init__(self, database: Database, path: Path | None) -> None:
@@ -84,11 +53,40 @@ class Ledger:
         Raises:
             LedgerLockedError: Another process held the file longer than `timeout`.
             LedgerCorruptError: The file is something else, or damaged.
-            LedgerError: The file cannot be opened.
+            LedgerError: The file cannot be opened, or is on a network file system.
         """
         _validate.non_negative("timeout", timeout)
         place = Path(path).resolve()
         return cls(Database(place, create=create, timeout=timeout), place)
+
+    @classmethod
+    def restore(cls, path: str | os.PathLike[str], entries: Iterable[Entry]) -> Ledger:
+        """Write `entries`, all of an earlier ledger, into the new file `path`: the same ledger again.
+
+        Whatever was spent after the last of them is forgotten: compare with a signed head, and use the
+        original no more.
+
+        Raises:
+            LedgerCorruptError: The entries are not those of a ledger. Nothing is written.
+            LedgerError: The file exists or cannot be written.
+        """
+        place, kept, state = Path(path).resolve(), tuple(entries), State()
+        for entry in kept:
+            state.accept(entry)
+        if not kept:
+            raise LedgerCorruptError("A ledger has at least one entry, and here is none.")
+        try:
+            place.touch(exist_ok=False)
+        except OSError as error:
+            raise LedgerError(
+                f"The file {place} cannot be started ({error.strerror}). "
+                "Restore into a file that does not exist, in a folder that may be written."
+            ) from error
+        try:
+            return cls(Database(place, create=True, timeout=0.0, entries=kept), place)
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def in_memory(cls) -> Ledger:
@@ -121,47 +119,97 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def account(self, dataset: str, unit: str, *, cap: Cap | None = None, rule: str | None = None) -> Account:
+    def account(
+        self,
+        dataset: str,
+        unit: str,
+        *,
+        partition: str | None = None,
+        period: str | None = None,
+        cap: Cap | None = None,
+        rule: str | None = None,
+    ) -> Account:
         """Return the account of `dataset` under `unit`, and open it if there is none.
 
         Args:
             dataset: The name that the holder gives to the data; every run on this data names it.
             unit: The unit of privacy in words, for example `str(Unit())`.
+            partition: A part of the people, declared with `divide`. Its runs read the data of nobody else.
+            period: A year, quarter or month of spending, `2026`, `2026-Q4` or `2026-11`, in UTC. Whatever is
+                spent within it counts there by itself. An account with periods spends in them only.
             cap: What all runs together may spend. None: no limit for a new account, and any for an old one.
-            rule: `basic` sums epsilon and delta, `zcdp` sums rho. None: what the cap limits, else basic.
+            rule: `basic` sums epsilon and delta, `zcdp` sums rho. None: what the cap limits, else the rule
+                of the account above, else basic.
 
         Raises:
-            LedgerError: The account exists with another cap or rule.
+            LedgerError: The account exists with another cap or rule, or the part is not declared.
         """
-        name, text = _text("dataset", dataset), _text("unit", unit)
-        chosen = _validate.one_of("rule", rule or (cap.rule if cap else "basic"), LIMITS)
-        if cap is not None and cap.rule != chosen:
+        scope = (text("dataset", dataset), text("unit", unit), partition, period)
+        given = rule or (cap.rule if cap else None)
+        if given is not None:
+            _validate.one_of("rule", given, LIMITS)
+        if cap is not None and cap.rule != given:
             raise ConfigurationError(
-                f"Expected a cap that limits {' and '.join(LIMITS[chosen])} for rule={chosen!r}."
+                f"Expected a cap that limits {' and '.join(LIMITS[given or ''])} for rule={given!r}."
             )
         limits = None if cap is None else cap.units()
         with self._writing() as state:
-            account = state.find(name, text)
-            if account is None:
-                opened = self._append(state, "account", dataset=name, unit=text, rule=chosen, cap=limits)
-                account = state.account(opened.digest)
-            if (rule or cap) and chosen != account.rule:
+            account = state.find(*scope) or self._open(state, scope, given, limits)
+            if given not in (None, account.rule):
                 raise LedgerError(
-                    f"The account {name!r} has the rule {account.rule!r}, for good. Leave rule out, and "
+                    f"The account {account} has the rule {account.rule!r}, for good. Leave rule out, and "
                     f"give a cap of {' and '.join(LIMITS[account.rule])} or none."
                 )
             if limits not in (None, account.cap):
                 raise LedgerError(
-                    f"The account {name!r} has another cap. Leave cap out, or change it with set_cap."
+                    f"The account {account} has another cap. Leave cap out, or change it with set_cap."
                 )
-            return _public(account)
+            return public(account)
+
+    def divide(self, account: Account, *, by: str, parts: Iterable[str]) -> None:
+        """Declare parts of the people of a dataset, of whom nobody is in two.
+
+        Then what is spent on one part costs the people of the others nothing (parallel composition): the
+        dataset's spending is that on everybody, and for each division the largest of its parts. Disjoint
+        data is not enough: two quarters of sales have customers in common.
+
+        Args:
+            account: The whole dataset.
+            by: The public rule that puts each unit of privacy into one part by its own data or by something
+                fixed, for example `hospital of the first admission`. It stays on record.
+            parts: Their names. Parts that are declared already stay; new ones are added to the division.
+
+        Raises:
+            LedgerError: A part belongs to another division, or the account is no whole dataset.
+        """
+        rule, names = text("by", by), [text("part", part) for part in parts]
+        with self._writing() as state:
+            known = state.account(account.id).divisions.get(rule, ())
+            new = [name for name in names if name not in known]
+            if new or not names:
+                self._append(state, "division", account=account.id, by=rule, parts=new)
+
+    def record_elsewhere(self, account: Account, spend: Spend, *, source: str, reason: str) -> Receipt:
+        """Record what was spent on the same people without this ledger. It is spent: no cap refuses it.
+
+        It counts in the period in which it is recorded. Beyond a cap no further run fits.
+
+        Args:
+            account: The whole dataset or a part, from `account` of this ledger.
+            spend: What it cost, for the unit of the account. An account that adds rho needs it.
+            source: The program or the place, for example `diffprivlib`.
+            reason: What it was, and who says so.
+        """
+        words = {"source": text("source", source), "reason": text("reason", reason)}
+        with self._writing() as state:
+            return self._append(state, "elsewhere", account=account.id, spend=spend.units(), **words)
 
     def set_cap(self, account: Account, cap: Cap, *, reason: str) -> Account:
         """Change what the account may spend from now on; the change and its reason stay on record."""
-        limits, why = cap.units(), _text("reason", reason)
+        limits, why = cap.units(), text("reason", reason)
         with self._writing() as state:
             self._append(state, "cap", account=account.id, cap=limits, reason=why)
-            return _public(state.account(account.id))
+            return public(state.account(account.id))
 
     def reserve(
         self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str = ""
@@ -191,9 +239,10 @@ class Ledger:
             BudgetExceededError: The account has no room for all of them together.
         """
         prices = [spend.units() for spend in spends]
+        names = set.intersection(*map(set, prices))
+        price = {name: sum(one[name] for one in prices) for name in names}
         with self._reading() as state:
-            names = set.intersection(*map(set, prices))
-            state.account(account.id).admit({name: sum(one[name] for one in prices) for name in names})
+            state.admit(Run(-1, now(), state.people(account.id), price, "", "", ""))
 
     def reserve_once(
         self, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str
@@ -204,7 +253,7 @@ class Ledger:
             BudgetExceededError: The account has no room. Nothing was recorded.
             LedgerError: The run of this label was released, or has another account, price, method or plan.
         """
-        words = {"method": method, "plan_digest": plan_digest, "label": _text("label", label)}
+        words = {"method": method, "plan_digest": plan_digest, "label": text("label", label)}
         with self._writing() as state:
             identity = next((name for name, run in state.runs.items() if run.label == label), None)
             if identity is None:
@@ -282,24 +331,8 @@ class Ledger:
         Args:
             contains: A head seen earlier, for example in a certificate, that must still be there.
         """
-        state, wanted = State(), contains
         with self._using() as database:
-            try:
-                database.check()
-                for entry in database.entries(FIRST):
-                    state.accept(entry)
-                    if wanted is not None and (entry.seq, entry.digest) == (wanted.seq, wanted.digest):
-                        wanted = None
-                if state.head == BEFORE_FIRST:
-                    raise LedgerCorruptError("The ledger has no first entry.")
-            except LedgerCorruptError as error:
-                sound = state.head.seq + 1
-                return Verification(ok=False, entries=sound, first_bad_seq=sound, reason=str(error))
-        sound = state.head.seq + 1
-        if wanted is not None:
-            reason = "The ledger does not contain the head that was seen earlier: it was replaced or cut off."
-            return Verification(ok=False, entries=sound, first_bad_seq=wanted.seq, reason=reason)
-        return Verification(ok=True, entries=sound)
+            return verified(database.audited(), contains)
 
     @contextmanager
     def _using(self) -> Iterator[Database]:
@@ -326,9 +359,21 @@ class Ledger:
     def _reserve(
         self, state: State, account: Account, spend: Spend, *, method: str, plan_digest: str, label: str
     ) -> Reservation:
-        named = {"method": _text("method", method), "plan": _text("plan_digest", plan_digest), "label": label}
+        named = {"method": text("method", method), "plan": text("plan_digest", plan_digest), "label": label}
         head = self._append(state, "reserve", account=account.id, spend=spend.units(), **named)
         return Reservation(seq=head.seq, digest=head.digest)
+
+    def _open(self, state: State, scope: Scope, rule: str | None, limits: Units | None) -> AccountState:
+        """Open an account, and the ones above it that are missing, without a cap."""
+        dataset, unit, partition, period = scope
+        kind, own = "account", {"dataset": dataset, "unit": unit}
+        if partition is not None or period is not None:
+            above = (dataset, unit, None if period is None else partition, None)
+            parent = state.find(*above) or self._open(state, above, rule, None)
+            kind, name = ("part", partition) if period is None else ("period", period)
+            rule, own = rule or parent.rule, {"account": parent.id, kind: text(kind, name)}
+        opened = self._append(state, kind, rule=rule or "basic", cap=limits, **own)
+        return state.account(opened.digest)
 
     def _append(self, state: State, kind: str, **content: Any) -> Receipt:
         entry = link(state.head, body(kind, **content))
@@ -341,7 +386,7 @@ class Ledger:
         """The state after every entry in the file: what others wrote is checked and folded in."""
         state = self._state
         if state.head == BEFORE_FIRST:
-            fresh = database.entries(FIRST)
+            fresh = database.entries()
         else:
             fresh = database.entries(state.head.seq)
             last = next(fresh, None)
@@ -352,14 +397,3 @@ class Ledger:
         for entry in fresh:
             state.accept(entry)
         return state
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value or value != value.strip():
-        raise ConfigurationError(f"Expected {name} to be a text without spaces around it, got {value!r}.")
-    return value
-
-
-def _public(account: AccountState) -> Account:
-    cap = cap_of(account.cap)
-    return Account(id=account.id, dataset=account.dataset, unit=account.unit, rule=account.rule, cap=cap)

@@ -5,12 +5,11 @@ There is no seed (pitfall P22). Each thread has its own stream with its own key.
 then replaced by fresh entropy. A forked child never continues its parent's stream (pitfall P23): the
 interpreter's fork hook drops it, and a changed process id drops it where a fork bypassed the hook.
 
-The one exception is `insecure_source`, for tests: deterministic words, visible through `tainted()`.
+The one exception is `insecure_words`, for tests and audits: known words, visible through `tainted()`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -20,9 +19,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dpsynth import _validate
-
-__all__ = ["KeyStream", "WordArray", "WordSource", "insecure_source", "random_words", "source", "tainted"]
+__all__ = [
+    "KeyStream",
+    "WordArray",
+    "WordSource",
+    "insecure_words",
+    "random_words",
+    "source",
+    "tainted",
+]
 
 WordArray = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -88,7 +93,7 @@ getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_forget_parent)
 
 
 def source() -> WordSource:
-    """The stream of this thread; inside `insecure_source`, the deterministic one."""
+    """The stream of this thread; inside `insecure_words`, the known one."""
     insecure = _insecure.get()
     if insecure is not None:
         return insecure
@@ -104,18 +109,12 @@ def random_words(count: int) -> WordArray:
 
 
 @contextmanager
-def insecure_source(seed: int) -> Iterator[None]:
-    """Draw deterministic words inside the block. For tests only: what is drawn hides nobody.
+def insecure_words(words: WordSource) -> Iterator[None]:
+    """Draw from `words` inside the block. For tests and audits only: what is drawn hides nobody.
 
     The effect is confined to the current context: other threads keep their secure streams.
     """
-    _validate.count("seed", seed, least=0)
-    blocks = iter(range(2**63))
-
-    def entropy(count: int) -> bytes:
-        return hashlib.shake_256(f"dpsynth insecure {seed} {next(blocks)}".encode()).digest(count)
-
-    token = _insecure.set(KeyStream(entropy))
+    token = _insecure.set(words)
     try:
         yield
     finally:

@@ -39,6 +39,7 @@ _REMEDIES = {
     "test noise": "Run again outside `insecure_noise`.",
     "assumes": "Declare the columns from public knowledge, or buy them by discovery, and run again.",
     "completed": "Release rows that the model draws instead.",
+    "not accounted": "Choose by a mode that is paid or free of private rows, and run through the ledger.",
 }
 _PUBLISHER = ("name", "purpose", "licence", "contact")
 

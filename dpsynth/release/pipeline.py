@@ -33,6 +33,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
     budget: Budget,
     ledger: Ledger,
     dataset: str,
+    partition: str | None = None,
     cap: Cap | None = None,
     discover: float = 0.0,
     cells: Collection[str] = (),
@@ -49,6 +50,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
         budget: What may be spent.
         ledger: Where it is recorded.
         dataset: The account: all releases about the same people share one name.
+        partition: The part of these people that `source` holds, see `Ledger.divide`.
         cap: Ceiling of the account when it is new.
         discover: Share of the budget that buys what the schema leaves open; 0 buys nothing.
         cells: Numeric columns whose cells are bought as well.
@@ -63,7 +65,7 @@ def fit_table(  # noqa: PLR0913 - the one call that gathers every choice of a ru
         raise ConfigurationError("A run with discovery keeps no checkpoint: leave one of the two out.")
     generator = with_constraints(generator, schema)
     table = PrivateTable.load(source, schema)
-    session = Session.open(table, budget=budget, ledger=ledger, dataset=dataset, cap=cap)
+    session = Session.open(table, budget=budget, ledger=ledger, dataset=dataset, partition=partition, cap=cap)
     if discover:
         session.discover(share=discover, cells=cells)
     model = session.run(generator, rng=rng, progress=progress, checkpoint=checkpoint)
@@ -81,6 +83,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
     rows: int | None = None,
     ledger: Ledger | str | Path | None = None,
     dataset: str | None = None,
+    partition: str | None = None,
     discover: float = 0.0,
     rng: Rng = None,
     progress: Callable[[Progress], None] | None = None,
@@ -99,6 +102,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
         ledger: An open ledger or the path of one. None keeps `dpsynth.ledger.db` in the current
             folder, so that a second release about the same people is added to the first.
         dataset: Name of the account in the ledger; None uses the file's or the schema's name.
+        partition: The part of its people that `source` holds, see `Ledger.divide`.
         discover: Share of the budget that buys what the schema leaves open.
         rng: Seed of the post-processing. Noise takes no seed.
         progress: Called after each paid step.
@@ -125,6 +129,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
             budget=budget,
             ledger=opened,
             dataset=name,
+            partition=partition,
             discover=discover,
             rng=rng,
             progress=progress,

@@ -23,7 +23,9 @@ def configuration_of(item: object) -> Any:
     if isinstance(item, (tuple, list)):
         return [configuration_of(part) for part in item]
     if isinstance(item, Mapping):
-        return [[configuration_of(key), configuration_of(value)] for key, value in item.items()]
+        return sorted(
+            ([configuration_of(key), configuration_of(value)] for key, value in item.items()), key=str
+        )
     told: dict[str, Any] = {"type": type(item).__name__}
     if is_dataclass(item):
         for field in fields(item):

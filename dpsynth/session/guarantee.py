@@ -60,6 +60,7 @@ class Guarantee:
         engine: The accountant whose bound this is.
         unit: Unit of privacy and neighbouring relation.
         dataset: Name of the ledger account that paid.
+        partition: The part of its people that the run read; None for all.
         method: Generator.
         configuration: Its settings, as `configuration_of` tells them.
         events: Everything that touched the data, in order.
@@ -82,6 +83,7 @@ class Guarantee:
     committed: Commitment
     ledger: LedgerRecord
     taints: tuple[str, ...] = ()
+    partition: str | None = None
     version: str = __version__
 
     @property
@@ -136,6 +138,7 @@ class Guarantee:
             "engine": self.engine,
             "unit": asdict(self.unit),
             "dataset": self.dataset,
+            "partition": self.partition,
             "method": self.method,
             "configuration": dict(self.configuration),
             "events": [event.to_json() for event in self.events],

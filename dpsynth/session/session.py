@@ -76,6 +76,7 @@ class Session:
         budget: Budget,
         ledger: Ledger,
         dataset: str,
+        partition: str | None = None,
         cap: Cap | None = None,
         rule: str | None = None,
     ) -> Session:
@@ -86,18 +87,29 @@ class Session:
             budget: What this session may spend at most.
             ledger: Where spending is recorded.
             dataset: Name of the account: all releases about the same people belong to one name.
+            partition: The part of the people whose rows the table holds, and nobody else's; declared with
+                `Ledger.divide`.
             cap: Ceiling of the account, set when the account is new.
             rule: How a new account adds up: `basic` (sums of epsilon and delta) or `zcdp`; None follows from
                 its cap.
 
         Raises:
             LedgerError: The ledger cannot be used, or the account has another cap.
+            ConfigurationError: A part, under a unit that is replaced: who is replaced may change the part,
+                and the noise for one part hides no such move.
         """
         if not dataset:
             raise ConfigurationError(
                 "Expected a name for the data set: all releases about the same people share it."
             )
-        return cls(table, budget, ledger, ledger.account(dataset, str(table.schema.unit), cap=cap, rule=rule))
+        unit = table.schema.unit
+        if partition is not None and unit.relation == "replace_one":
+            raise ConfigurationError(
+                "Expected no partition under a unit that is replaced: who is replaced may change the part, "
+                "which costs both. Declare the unit with relation='add_remove'."
+            )
+        account = ledger.account(dataset, str(unit), partition=partition, cap=cap, rule=rule)
+        return cls(table, budget, ledger, account)
 
     @property
     def schema(self) -> Schema:
@@ -268,6 +280,7 @@ class Session:
             engine=cost.engine,
             unit=self._schema.unit,
             dataset=self._account.dataset,
+            partition=self._account.partition,
             method=plan.method,
             configuration=self._configuration,
             events=events,

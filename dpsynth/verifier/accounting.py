@@ -23,6 +23,7 @@ from .rounding import LogDelta, above, below, lowest, root_above, smallest_epsil
 __all__ = ["AccountingError", "Recomputed", "advantage", "delta", "epsilon", "mu", "power"]
 
 Events = Sequence[Mapping[str, Any]]
+_Bound = Callable[[float, float], float]  # of epsilon and delta
 
 GAUSSIAN = "gaussian differential privacy"
 CONCENTRATED = "zero-concentrated"
@@ -131,11 +132,14 @@ def mu(events: Events, *, adaptive: bool) -> float | None:
     return root_above(run.squared_mu) if _exact(run) else None
 
 
-def power(events: Events, false_positive_rate: float, *, adaptive: bool) -> float:
+def power(
+    events: Events, false_positive_rate: float, *, adaptive: bool, enough: float | None = None
+) -> float:
     """The largest true positive rate of any test whether a unit is in the data, at a false positive rate.
 
     Exact for Gaussians. Otherwise each pair (epsilon, delta) bounds it, for those inside and those outside
-    (Kairouz, Oh and Viswanath, 2015), and the least bound is taken.
+    (Kairouz, Oh and Viswanath, 2015), and the least bound is taken. A bound of at most `enough` is taken
+    before the loss distribution is asked, which takes seconds.
     """
     run = read(events)
     rate = number(false_positive_rate, "false_positive_rate")
@@ -148,11 +152,15 @@ def power(events: Events, false_positive_rate: float, *, adaptive: bool) -> floa
         lifted = math.exp(min(at, 700.0))
         return min(delta + lifted * rate, 1 - (1 - rate - delta) / lifted)
 
-    return _least(run, bound, adaptive=adaptive, log_delta=math.log(max(rate, 1e-12) / 2))
+    aim = {"log_delta": math.log(max(rate, 1e-12) / 2)}
+    return _least(run, bound, None if adaptive else aim, adaptive=adaptive, enough=enough)
 
 
-def advantage(events: Events, *, adaptive: bool) -> float:
-    """The largest true positive rate less false positive rate of any such test; exact for Gaussians."""
+def advantage(events: Events, *, adaptive: bool, enough: float | None = None) -> float:
+    """The largest true positive rate less false positive rate of any such test; exact for Gaussians.
+
+    `enough` is as for `power`.
+    """
     run = read(events)
     if _exact(run):
         return min(1.0, math.erf(root_above(run.squared_mu) / math.sqrt(8)) * (1 + 1e-14))
@@ -160,7 +168,8 @@ def advantage(events: Events, *, adaptive: bool) -> float:
     def bound(at: float, delta: float) -> float:
         return math.tanh(at / 2) + 2 * delta / (1 + math.exp(min(at, 700.0)))
 
-    return _least(run, bound, adaptive=adaptive, log_delta=None)
+    aim = {"epsilon": 0.0, "log_delta": -3.0}
+    return _least(run, bound, None if adaptive else aim, adaptive=adaptive, enough=enough)
 
 
 def _exact(run: Run) -> bool:
@@ -173,17 +182,20 @@ def _with_failure(run: Run, log_delta: float) -> float:
 
 
 def _least(
-    run: Run, bound: Callable[[float, float], float], *, adaptive: bool, log_delta: float | None
+    run: Run, bound: _Bound, aim: Mapping[str, float] | None, *, adaptive: bool, enough: float | None
 ) -> float:
-    """The least that `bound` says of any point of the curve of any engine."""
+    """The least that `bound` says of any point of the curve of any engine; the loss distribution last."""
     if not run.protected:
         return 1.0
     curves = [engine.log_delta for engine in _engines(run, adaptive=adaptive)]
-    if not adaptive:
-        aim = {"epsilon": 0.0, "log_delta": -3.0} if log_delta is None else {"log_delta": log_delta}
-        curve = _losses(run, **aim)
-        curves += [] if curve is None else [curve]
+    least = _lowest_of(run, bound, curves)
+    if aim is None or least <= (enough or 0.0):
+        return least
+    curve = _losses(run, **aim)
+    return least if curve is None else min(least, _lowest_of(run, bound, [*curves, curve]))
 
+
+def _lowest_of(run: Run, bound: _Bound, curves: Sequence[LogDelta]) -> float:
     def value(at: float) -> float:
         return bound(at, _with_failure(run, min(curve(at) for curve in curves)))
 

@@ -26,13 +26,11 @@ _MAGIC = b"SQLite format 3\0"
 _LARGEST_AMOUNT = 10**400  # amounts are whole numbers of tiny units
 _MOST_BYTES = 2**30
 _COLUMNS = {"seq": int, "prev": str, "body": str, "digest": str}
-# Only the table and the triggers of a ledger: no view answers in its place.
-_KINDS_OF_OBJECTS = [
-    ("table", "entries"),
-    ("trigger", "entries"),
-    ("trigger", "entries"),
-    ("trigger", "entries"),
-]
+# The table must be this one: no view or virtual table answers in its place. Triggers guard writing only.
+_TABLE = (
+    "CREATE TABLE entries"
+    " (seq INTEGER PRIMARY KEY, prev TEXT NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL) STRICT"
+)
 
 
 class LedgerError(ValueError):
@@ -108,9 +106,11 @@ def _query(place: str) -> list[tuple[int, str, str, str]]:
         connection.text_factory = lambda raw: raw.decode("ascii", "surrogateescape")
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA query_only=ON")
-        found = sorted(connection.execute("SELECT type, tbl_name FROM sqlite_schema"))
-        if found != _KINDS_OF_OBJECTS:
-            raise LedgerError("The SQLite file is no ledger, or its triggers were changed.")
+        others = set(
+            connection.execute("SELECT type, tbl_name, sql FROM sqlite_schema WHERE type <> 'trigger'")
+        )
+        if others != {("table", "entries", _TABLE)}:
+            raise LedgerError("The SQLite file is no ledger: it holds other tables.")
         rows = connection.execute("SELECT seq, prev, body, digest FROM entries ORDER BY seq").fetchall()
     for row in rows:
         if [type(value) for value in row] != list(_COLUMNS.values()):

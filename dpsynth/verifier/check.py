@@ -12,7 +12,7 @@ from .data import check_data, check_schema
 from .envelope import PAYLOAD_TYPE, EnvelopeError, Opened, load_public, unpack
 from .envelope import verify as open_envelope
 from .evidence import check_evidence, check_rest
-from .folder import ENVELOPE, check_files, read_small
+from .folder import ENVELOPE, check_files, opened, read_small
 from .ledger import check_ledger
 from .policy import Policy, PolicyError, check_policy, load_policy
 from .sentences import check_sentences
@@ -23,6 +23,7 @@ __all__ = ["read_certificate", "verify"]
 
 Json: TypeAlias = "Mapping[str, Any]"
 
+_LARGEST_CATEGORY = 2**64  # categories may be whole numbers of 64 bits
 # What careful code still meets in hostile input; whatever it is, the check did not succeed.
 _TROUBLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError, OSError)
 
@@ -163,10 +164,11 @@ def _rows(folder: Path, statement: Json) -> Iterator[Statement]:
     certificate, names = statement["predicate"], [subject["name"] for subject in statement["subject"]]
     if "schema.json" in names:
         data = read_small(folder, "schema.json")
-        document = parse(data)
+        document = parse(data, largest=_LARGEST_CATEGORY)
         yield from check_schema(certificate, data, document)
         if "data.csv" in names:
-            yield from check_data(certificate, document, folder / "data.csv")
+            with opened(folder, "data.csv") as file:
+                yield from check_data(certificate, document, file)
     if "data.csv" not in names:
         yield attested("data: rows", "data.parquet is not read by this program; `dpsynth verify` reads it")
     else:

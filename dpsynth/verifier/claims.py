@@ -86,10 +86,10 @@ def _events(certificate: Json) -> Iterator[Statement]:
         else:
             yield failed("events", "are not those of the plan, which was fixed before the first draw")
         return
-    claim = certificate["claim"]
-    whole = accounting.epsilon(unfolded(plan["events"]), claim["delta"], adaptive=True)
-    own = accounting.epsilon(unfolded(events), claim["delta"], adaptive=True)
-    if own.epsilon <= max(whole.epsilon, claim["epsilon"]) * (1 + own.allowance):
+    delta = certificate["claim"]["delta"]
+    whole = accounting.epsilon(unfolded(plan["events"]), delta, adaptive=True)
+    own = accounting.epsilon(unfolded(events), delta, adaptive=True)
+    if own.epsilon <= whole.epsilon * (1 + own.allowance):
         yield recomputed("events", "cost together no more than the whole that the plan allowed")
     else:
         yield failed("events", "cost together more than the whole that the plan allowed")
@@ -127,7 +127,7 @@ def _rho(events: Events) -> float | None:
 
 
 def _advantage(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statement]:
-    own = accounting.advantage(events, adaptive=adaptive)
+    own = accounting.advantage(events, adaptive=adaptive, enough=claim["advantage"])
     yield _at_least("claim: advantage", claim["advantage"], own, _allowed(events, adaptive=adaptive))
 
 
@@ -136,7 +136,7 @@ def _curve(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statement
     low = [
         rate
         for rate, said in ((p["false_positive_rate"], p["true_positive_rate"]) for p in claim["curve"])
-        if said < accounting.power(events, rate, adaptive=adaptive) / (1 + allowed)
+        if said < accounting.power(events, rate, adaptive=adaptive, enough=said) / (1 + allowed)
     ]
     if low:
         rates = ", ".join(f"{rate:.3g}" for rate in low)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
-from collections import Counter
+import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from itertools import islice
+from typing import Any, BinaryIO, TypeAlias
 
-from .row_rules import Check, checks_of
+from .row_rules import Breaks, Check, checks_of
 from .sentences import unit_in_words
 from .table import Column, TableError, columns_of
 from .values import OUTSIDE
@@ -22,6 +21,8 @@ Json: TypeAlias = "Mapping[str, Any]"
 
 _LONGEST_FIELD = 2**20
 _NAMED = 20
+_BLOCK = 10_000  # rows judged at once
+_MOST_TEXTS = 10**6  # of a column, remembered
 
 
 def check_schema(certificate: Json, data: bytes, document: Json) -> Iterator[Statement]:
@@ -32,9 +33,7 @@ def check_schema(certificate: Json, data: bytes, document: Json) -> Iterator[Sta
         data: The bytes of the file.
         document: The same, read.
     """
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    digests = {hashlib.sha256(data).hexdigest(), hashlib.sha256(text.encode()).hexdigest()}
-    if certificate["public_inputs"]["schema"] not in digests:
+    if certificate["public_inputs"]["schema"] != hashlib.sha256(data).hexdigest():
         yield failed("schema", "schema.json is another schema than the certificate names")
         return
     try:
@@ -56,19 +55,22 @@ def check_schema(certificate: Json, data: bytes, document: Json) -> Iterator[Sta
         yield recomputed("schema", "is the one that the certificate names, with its unit and its columns")
 
 
-def check_data(certificate: Json, document: Json, path: Path) -> Iterator[Statement]:
+def check_data(certificate: Json, document: Json, file: BinaryIO) -> Iterator[Statement]:
     """Statements on the rows of a CSV file.
 
     Args:
         certificate: The predicate, of the right form.
         document: The schema.
-        path: The file, whose digest was checked.
+        file: The file, open for reading; its digest was checked.
     """
     try:
         columns = columns_of(document)
         checks = checks_of(document, columns)
-        with path.open(encoding="utf-8", newline="") as file:
-            found = _read(file, [column for column in columns if column.written], checks)
+        lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        try:
+            found = _read(lines, [column for column in columns if column.written], checks)
+        finally:
+            lines.detach()  # whoever opened the file closes it
     except TableError as error:
         yield failed("data: rows", str(error))
         return
@@ -80,7 +82,7 @@ def check_data(certificate: Json, document: Json, path: Path) -> Iterator[Statem
         yield failed("data: rows", "data.csv has not the number of rows that the certificate states")
     else:
         yield recomputed("data: rows", f"data.csv has the {rows} rows that the certificate states")
-    for problem in list(broken)[:_NAMED]:
+    for problem in broken[:_NAMED]:
         yield failed("data: schema", problem)
     if not broken:
         yield recomputed("data: schema", "every value of data.csv is one that schema.json allows")
@@ -88,38 +90,49 @@ def check_data(certificate: Json, document: Json, path: Path) -> Iterator[Statem
         yield attested("data: rules", f"not decided by this program: {', '.join(undecided[:_NAMED])}")
 
 
-def _read(
-    file: Any, columns: Sequence[Column], checks: Sequence[Check]
-) -> tuple[int, Counter[str], list[str]]:
+def _read(file: Any, columns: Sequence[Column], checks: Sequence[Check]) -> tuple[int, list[str], list[str]]:
     """The number of rows, what is wrong, and what could not be decided."""
     csv.field_size_limit(_LONGEST_FIELD)
     lines = csv.reader(file, strict=True)
     names = [column.name for column in columns]
-    broken: Counter[str] = Counter()
     if next(lines, None) != names:
-        broken["the columns of data.csv are not those of the schema"] += 1
-        return sum(1 for _ in lines), broken, []
+        return sum(1 for _ in lines), ["the columns of data.csv are not those of the schema"], []
     decided = [(name, breaks) for name, breaks in checks if breaks is not None]
+    broken: dict[str, None] = {}  # in the order in which they are found
+    seen: list[set[str]] = [set() for _ in columns]
     rows = 0
-    for rows, line in enumerate(lines, start=1):  # noqa: B007 - the last number is the count
-        if len(line) != len(names):
-            broken["a row has another number of fields than the header"] += 1
-            continue
+    while block := list(islice(lines, _BLOCK)):
+        rows += len(block)
+        whole = [line for line in block if len(line) == len(names)]
+        if len(whole) < len(block):
+            broken["a row has another number of fields than the header"] = None
+        broken |= dict.fromkeys(_values(columns, whole, seen))
+        if decided:
+            broken |= dict.fromkeys(_rows(columns, whole, decided))
+    return rows, list(broken), [name for name, breaks in checks if breaks is None]
+
+
+def _values(columns: Sequence[Column], lines: Sequence[Sequence[str]], seen: list[set[str]]) -> Iterator[str]:
+    """What is wrong with single values. Each text of a column is judged once: most tables repeat them."""
+    for column, texts, known in zip(columns, zip(*lines, strict=True), seen, strict=False):
+        fresh = set(texts) - known
+        if len(known) < _MOST_TEXTS:
+            known.update(fresh)
+        for value in map(column.read, fresh):
+            if value is OUTSIDE:
+                yield f"column {column.name!r} holds a value outside its domain"
+            elif value is None and column.required:
+                yield f"column {column.name!r} lacks a value although one is required"
+
+
+def _rows(
+    columns: Sequence[Column], lines: Sequence[Sequence[str]], decided: Sequence[tuple[str, Breaks]]
+) -> Iterator[str]:
+    """What is wrong with rows all of whose values are in their domains."""
+    for line in lines:
         row = {column.name: column.read(text) for column, text in zip(columns, line, strict=True)}
-        broken.update(_values(columns, row))
         if OUTSIDE not in row.values():
-            broken.update(f"a row breaks the {name}" for name, breaks in decided if breaks(row))
-    return rows, broken, [name for name, breaks in checks if breaks is None]
-
-
-def _values(columns: Sequence[Column], row: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with single values of a row."""
-    for column in columns:
-        value = row[column.name]
-        if value is OUTSIDE:
-            yield f"column {column.name!r} holds a value outside its domain"
-        elif value is None and column.required:
-            yield f"column {column.name!r} lacks a value although one is required"
+            yield from (f"a row breaks the {name}" for name, breaks in decided if breaks(row))
 
 
 def _unit(document: Json) -> str:

@@ -10,11 +10,11 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .verdict import Statement, failed, recomputed
 
-__all__ = ["ENVELOPE", "FolderError", "check_files", "read_small"]
+__all__ = ["ENVELOPE", "FolderError", "check_files", "opened", "read_small"]
 
 ENVELOPE = "certificate.dsse.json"
 _NEEDED = ("data.parquet", "schema.json")
@@ -33,8 +33,8 @@ def read_small(folder: Path, name: str) -> bytes:
     Raises:
         FolderError: It is missing, a link, no plain file, or larger.
     """
-    with _opened(folder, name) as file:
-        data: bytes = file.read(_LARGEST_SMALL + 1)
+    with opened(folder, name) as file:
+        data = file.read(_LARGEST_SMALL + 1)
     if len(data) > _LARGEST_SMALL:
         raise FolderError(f"{name} is larger than {_LARGEST_SMALL // 2**20} MiB")
     return data
@@ -66,7 +66,7 @@ def check_files(folder: Path, subjects: Sequence[Mapping[str, Any]]) -> Iterator
 def _file(folder: Path, name: str, wanted: str) -> Statement:
     subject = f"file: {name}"
     try:
-        with _opened(folder, name) as file:
+        with opened(folder, name) as file:
             digest = hashlib.sha256()
             while block := file.read(_BLOCK):
                 digest.update(block)
@@ -79,7 +79,12 @@ def _file(folder: Path, name: str, wanted: str) -> Statement:
     return recomputed(subject, "has the digest that was signed")
 
 
-def _opened(folder: Path, name: str) -> Any:
+def opened(folder: Path, name: str) -> BinaryIO:
+    """A plain file of the folder, open for reading.
+
+    Raises:
+        FolderError: It is missing, a link, or no plain file.
+    """
     path = folder / name
     try:
         # Not to wait for a pipe, and not to follow a link that was put there after a first look.

@@ -34,7 +34,7 @@ Parts = Sequence[tuple[Pair, int]]
 
 _EDGE = 10.0  # e^-10 of delta may lie beyond either end of the grid
 _TOLERANCE = 1e-4
-_SHORTEST, _LONGEST = 1 << 10, 1 << 16
+_SHORTEST, _LONGEST = 1 << 10, 1 << 17
 _MOST_CELLS = 100_000
 _REACH = 600.0
 _UNLIKELY = 1e-8  # chance, over all steps, of a loss that is moved up to the lower end

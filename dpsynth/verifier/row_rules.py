@@ -16,7 +16,7 @@ from .arithmetic import arithmetic
 from .table import Column, TableError
 from .values import OUTSIDE, seconds_of, text_of
 
-__all__ = ["Check", "checks_of"]
+__all__ = ["Breaks", "Check", "checks_of"]
 
 Json: TypeAlias = "Mapping[str, Any]"
 Row: TypeAlias = "Mapping[str, Any]"

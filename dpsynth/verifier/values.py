@@ -48,7 +48,7 @@ def seconds_of(text: str, pattern: str | None = None) -> int | None:
     for read in (_by_pattern(pattern), _by_iso):
         try:
             found = read(text)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, re.error):  # a pattern may be no pattern at all
             continue
         aware = found if found.tzinfo else found.replace(tzinfo=dt.UTC)
         return (aware - _EPOCH) // dt.timedelta(seconds=1)
@@ -149,12 +149,13 @@ def remembered(read: Reader, missing: Mapping[str, None]) -> Reader:
     memory: dict[str, Any] = {**missing}
 
     def find(text: str) -> Any:
-        key = text.strip()
-        if key in memory:
-            return memory[key]
-        value = read(key) if key else None
+        try:
+            return memory[text]
+        except KeyError:
+            key = text.strip()
+        value = memory[key] if key in memory else read(key)
         if len(memory) < 2**16:
-            memory[key] = value
+            memory[text] = value
         return value
 
     return find

@@ -29,6 +29,8 @@ ROOMS = (
     "dpsynth.graphical",
     "dpsynth.generators",
     "dpsynth.release",
+    "dpsynth.tuning",
+    "dpsynth.auditing",
     "dpsynth.datasets",
     "dpsynth.cli.app",
 )

@@ -42,9 +42,12 @@ CURATED = [
     "Unit",
     "__version__",
     "evaluate",
+    "frontier",
     "load",
     "price",
+    "publish",
     "synthesize",
+    "verify",
 ]
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
 

@@ -28,7 +28,7 @@ SILENT = {
     tokenize.ENDMARKER,
 }
 ENCODER = PACKAGE / "schema" / "encode.py"
-BUDGET = 5408
+BUDGET = 5765
 """Most lines of code; blank lines, comments and docstrings do not count."""
 
 

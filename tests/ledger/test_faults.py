@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,52 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         pragma(ledger, f"max_page_count={pages + 100}")
         use(ledger)
         assert ledger.verify(contains=before).ok
+
+
+QUOTA = """
+import resource, signal, sys
+from dpsynth.errors import LedgerError
+from dpsynth.ledger import Ledger, Spend
+
+with Ledger.open(sys.argv[1]) as ledger:
+    account = ledger.account("people", "one row")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    told = 0
+    try:
+        while True:
+            ledger.reserve(account, Spend(epsilon=0.001), method="m" * 500, plan_digest="p")
+            told += 1
+    except LedgerError as error:
+        print(told, error)
+"""
+
+
+def test_a_write_that_the_system_refuses_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    path = tmp_path / "l.db"
+    command = [sys.executable, "-c", QUOTA, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    told, _, message = done.stdout.partition(" ")
+    assert "cannot be used" in message
+    with Ledger.open(path) as ledger:
+        assert ledger.verify().ok
+        assert len(ledger.statement()[0].runs) == int(told) > 0
+        use(ledger)
+
+
+def test_a_file_that_may_only_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "l.db"
+    with Ledger.open(path) as ledger:
+        new_account(ledger)
+    connect = sqlite3.connect
+    # As on a file system that is mounted for reading only; the owner of the machine may write everything.
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda name, **options: connect(name.replace("mode=rw", "mode=ro"), **options)
+    )
+    with Ledger.open(path, create=False) as ledger:
+        assert ledger.verify().entries == 2
+        with pytest.raises(LedgerError, match=r"readonly.*right to write"):
+            use(ledger)
 
 
 def test_a_read_only_ledger_says_what_is_missing(tmp_path: Path) -> None:
@@ -304,7 +352,7 @@ def test_a_refusal_does_not_cost_a_new_reading(monkeypatch: pytest.MonkeyPatch) 
         asked: list[int] = []
         entries = database.Database.entries
         monkeypatch.setattr(
-            database.Database, "entries", lambda self, since: asked.append(since) or entries(self, since)
+            database.Database, "entries", lambda self, since=0: asked.append(since) or entries(self, since)
         )
         with pytest.raises(BudgetExceededError, match="no room"):
             ledger.reserve(account, Spend(epsilon=99.0), method="m", plan_digest="p")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random  # noqa: TID251 - which process is killed is no secret
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ sys.stdin.readline()
 """
 
 
-def start(path: Path, name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(path), name]
+def start(path: Path, name: str, program: str = WORKER) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", program, str(path), name]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -77,31 +78,58 @@ def test_eight_processes_and_sigkill_never_overspend(tmp_path: Path) -> None:
         assert len(told) > 384
 
 
+PARTS = WORKER.replace(
+    'account = ledger.account("people", "one row")',
+    'whole = ledger.account("people", "one row")\n'
+    "    part = sys.argv[2].split()[0]\n"
+    '    account = whole if part == "all" else ledger.account("people", "one row", partition=part)',
+)
+SECONDS = 60
+
+
 @pytest.mark.slow
-def test_random_kills_at_length(tmp_path: Path) -> None:
-    """Workers are killed after random numbers of answers and replaced, until the cap is reached."""
-    path, rng = tmp_path / "l.db", random.Random(4)
+def test_random_kills_for_a_minute(tmp_path: Path) -> None:
+    """Workers on the whole and on two parts are killed after random numbers of answers and replaced.
+
+    Whenever the cap is reached it is raised, so that it is reached again and again.
+    """
+    path, rng, cap = tmp_path / "l.db", random.Random(4), 13.0
     with Ledger.open(path) as ledger:
-        ledger.account("people", "one row", cap=Cap(epsilon=1300.0, delta=1e-3))
-    workers = [start(path, f"worker {i}") for i in range(8)]
+        whole = ledger.account("people", "one row", cap=Cap(epsilon=cap, delta=1e-3))
+        ledger.divide(whole, by="hospital", parts=["north", "south"])
+    names = ["all", "north", "south", "north", "south", "all", "north", "south"]
+    workers = [start(path, names[i], PARTS) for i in range(8)]
     told: set[str] = set()
-    killed = 0
-    while True:
+    killed = raised = 0
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
         place = rng.randrange(8)
         lines = kill_after(workers[place], rng.randrange(1, 60))
-        told |= {line for line in lines if line.endswith("\n")}
-        rest_of(workers[place])
-        if "done\n" in lines:
-            break
+        told |= {line for line in [*lines, *rest_of(workers[place])] if line.endswith("\n")}
         killed += 1
-        workers[place] = start(path, f"worker after kill {killed}")
+        if "done\n" in lines:
+            with Ledger.open(path, timeout=60) as ledger:
+                (statement, *_) = ledger.statement()
+                assert statement.remaining is not None
+                assert statement.spent.epsilon is not None
+                assert statement.spent.epsilon <= cap
+                if (statement.remaining.epsilon or 0.0) < 0.13:
+                    cap += 13.0
+                    ledger.set_cap(whole, Cap(epsilon=cap, delta=1e-3), reason="reached")
+                    raised += 1
+        workers[place] = start(path, names[place], PARTS)
     for worker in workers:
-        if worker.poll() is None:
-            told |= {line for line in rest_of(worker) if line.endswith("\n")}
+        worker.kill()
+        told |= {line for line in rest_of(worker) if line.endswith("\n")}
     with Ledger.open(path) as ledger:
         found = ledger.verify()
         assert found.ok, found.reason
-        (statement,) = ledger.statement()
-        assert len(statement.runs) == 10_000  # 10,000 * 0.13 = 1,300: all of it and not one more
+        statement, *parts = ledger.statement()
+        on_all = sum(run.epsilon for run in statement.runs if run.partition is None)
+        on_parts = [part.spent.epsilon or 0.0 for part in parts]
+        assert statement.spent.epsilon == pytest.approx(on_all + max(on_parts))
+        assert statement.spent.epsilon <= cap
         assert told <= {f"{entry.seq} {entry.digest}\n" for entry in ledger.entries()} | {"done\n"}
     assert killed > 10
+    assert raised > 0
+    print(f"{killed} kills, {len(statement.runs)} runs, cap reached {raised} times")

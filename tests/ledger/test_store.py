@@ -353,4 +353,4 @@ def test_heads_of_other_ledgers_are_missed(tmp_path: Path) -> None:
         assert ledger.verify(contains=Head(seq=0, digest=ledger.entries()[0].digest)).ok
         found = ledger.verify(contains=other.head())
         assert (found.ok, found.entries, found.first_bad_seq) == (False, 2, 0)
-        assert "replaced or cut off" in found.reason
+        assert "It was replaced, or is a copy" in found.reason

@@ -11,7 +11,7 @@ import pytest
 
 from dpsynth.errors import LedgerCorruptError
 from dpsynth.ledger import Cap, Entry, Head, Ledger, Spend
-from dpsynth.ledger.chain import link
+from dpsynth.ledger.chain import canonical, link
 from dpsynth.ledger.database import _TABLES, body
 
 
@@ -181,6 +181,24 @@ def forgeries(account: str, closed: str) -> dict[str, str]:
         "cap of another rule": body("cap", account=account, cap={"rho": 5}, reason="x"),
         "fractional cap": body("cap", account=account, cap={"epsilon": 1.5, "delta": 0}, reason="x"),
         "cap of no account": body("cap", account=closed, cap={"epsilon": 1, "delta": 0}, reason="x"),
+        "part of no division": body("part", account=account, part="x", rule="basic", cap=None),
+        "part of a part": body("part", account=closed, part="x", rule="basic", cap=None),
+        "period of no calendar": body("period", account=account, period="2026-13", rule="basic", cap=None),
+        "period of no rule": body("period", account=account, period="2026", rule="hope", cap=None),
+        "division of nothing": body("division", account=account, by="x", parts=[]),
+        "division into numbers": body("division", account=account, by="x", parts=[1]),
+        "division into no name": body("division", account=account, by="x", parts=[""]),
+        "division into twins": body("division", account=account, by="x", parts=["a", "a"]),
+        "elsewhere without delta": body(
+            "elsewhere", account=account, spend={"epsilon": 1}, source="s", reason="r"
+        ),
+        "elsewhere of no account": body(
+            "elsewhere", account=closed, spend={"epsilon": 1, "delta": 0}, source="s", reason="r"
+        ),
+        "no time": canonical({"kind": "commit", "time": "yesterday", "reservation": closed}),
+        "another time zone": canonical(
+            {"kind": "commit", "time": "2026-01-01T00:00:00+02:00", "reservation": closed}
+        ),
         "over the cap": reserve(account, {"epsilon": 10**9 + 1, "delta": 0}),
         "negative spend": reserve(account, {"epsilon": -1, "delta": 0}),
         "true spend": reserve(account, {"epsilon": True, "delta": 0}),

@@ -19,11 +19,11 @@ from dpsynth.mechanisms import (
     laplace_scale,
 )
 from dpsynth.mechanisms._additive import QUERIES
-from dpsynth.mechanisms._keystream import insecure_source
 from dpsynth.mechanisms.encoded import EncodedTable
 from dpsynth.privacy.events import GaussianEvent, LaplaceEvent
 from dpsynth.privacy.unit import Unit
 from dpsynth.schema.layout import Domain
+from dpsynth.testing.insecure import insecure_noise
 
 QUERIES_ASKED = (Marginal(columns=("a", "b")), Marginal(columns=("c",)), Total())
 GAUSSIAN = GaussianMechanism(queries=QUERIES_ASKED, mus=(0.1, 0.2, 0.7))
@@ -72,9 +72,9 @@ def test_a_measurement_says_what_was_done(mechanism, table: EncodedTable) -> Non
 @BOTH
 def test_noise_is_added_to_the_exact_answers(mechanism, table: EncodedTable) -> None:
     exact = table.counts_of([query.counted for query in mechanism.queries])
-    with insecure_source(4):
+    with insecure_noise(4):
         first = mechanism.run(table, Unit()).values
-    with insecure_source(4):
+    with insecure_noise(4):
         again = mechanism.run(table, Unit()).values
     for one, other, truth in zip(first, again, exact, strict=True):
         np.testing.assert_array_equal(one, other)

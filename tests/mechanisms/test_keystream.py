@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from dpsynth.errors import ConfigurationError
 from dpsynth.mechanisms import _keystream
-from dpsynth.mechanisms._keystream import KeyStream, insecure_source, random_words, source, tainted
+from dpsynth.mechanisms._keystream import KeyStream, random_words, source, tainted
+from dpsynth.testing.insecure import insecure_noise
 
 
 def counting_entropy() -> tuple[list[int], object]:
@@ -76,26 +77,26 @@ def test_the_fork_hook_drops_the_stream_of_the_forking_thread() -> None:
 
 def test_insecure_words_repeat_and_are_visible_as_such() -> None:
     assert not tainted()
-    with insecure_source(7):
+    with insecure_noise(7):
         assert tainted()
         first = random_words(50)
     assert not tainted()
-    with insecure_source(7):
+    with insecure_noise(7):
         np.testing.assert_array_equal(np.concatenate([random_words(20), random_words(30)]), first)
-    with insecure_source(8):
+    with insecure_noise(8):
         assert not np.array_equal(random_words(50), first)
     assert not np.array_equal(random_words(50), first)
 
 
 def test_insecure_words_end_with_the_block_even_after_an_error() -> None:
-    with pytest.raises(KeyError), insecure_source(1):
+    with pytest.raises(KeyError), insecure_noise(1):
         raise KeyError
     assert not tainted()
 
 
 def test_insecure_words_stay_out_of_other_threads() -> None:
     found = []
-    with insecure_source(3):
+    with insecure_noise(3):
         thread = threading.Thread(target=lambda: found.append(tainted()))
         thread.start()
         thread.join()
@@ -104,5 +105,5 @@ def test_insecure_words_stay_out_of_other_threads() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 1.5, None, True])
 def test_insecure_seeds_are_whole_numbers(seed: object) -> None:
-    with pytest.raises(ConfigurationError, match="seed"), insecure_source(seed):
+    with pytest.raises(ConfigurationError, match="seed"), insecure_noise(seed):
         pass

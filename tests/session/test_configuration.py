@@ -48,3 +48,8 @@ def test_every_generator_can_be_told() -> None:
         told = configuration_of(get(name))
         assert json.loads(json.dumps(told, allow_nan=False)) == told
         assert told["type"] == type(get(name)).__name__
+
+
+def test_the_order_of_a_mapping_means_nothing() -> None:
+    one, two = ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    assert configuration_of(one) == configuration_of(two) == [["a", 1], ["b", 2]]

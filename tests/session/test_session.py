@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -23,8 +23,9 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import calibrate
 from dpsynth.privacy.events import GaussianEvent, LaplaceEvent, ZCDPEvent
 from dpsynth.privacy.risk import risk
+from dpsynth.privacy.unit import Unit
 from dpsynth.schema.schema import Schema
-from dpsynth.session import Plan, PrivateTable, Progress, Replay, Session, Step
+from dpsynth.session import Guarantee, Plan, PrivateTable, Progress, Replay, Session, Step
 from dpsynth.session._spending import Spending
 from dpsynth.testing.insecure import insecure_noise
 
@@ -368,3 +369,27 @@ def test_a_sweep_over_one_table_encodes_once_and_pays_every_time(
     assert models[0] != models[2]  # fresh noise on the counts that were kept
     (account,) = ledger.statement("people")
     assert 1.98 < account.spent.epsilon <= 2.0
+
+
+def test_a_session_spends_on_the_part_that_its_table_holds(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger
+) -> None:
+    whole = ledger.account("people", str(schema.unit), cap=Cap(epsilon=1.5, delta=1e-5))
+    ledger.divide(whole, by="first letter of the name", parts=["A to M", "N to Z"])
+    for part in ("A to M", "N to Z"):
+        session = open_session(frame, schema, ledger, partition=part)
+        session.run(OneWays())
+        assert session.guarantee().partition == part
+        assert Guarantee.from_json(session.guarantee().to_json()) == session.guarantee()
+    assert ledger.statement("people")[0].spent.epsilon == pytest.approx(1.0, abs=0.01)  # once, not twice
+    with pytest.raises(BudgetExceededError, match="'people'"):
+        open_session(frame, schema, ledger).run(OneWays())  # everybody comes on top
+
+
+def test_no_part_is_taken_where_somebody_may_move_between_parts(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger
+) -> None:
+    moving = replace(schema, unit=Unit(relation="replace_one"))
+    with pytest.raises(ConfigurationError, match=r"partition.*relation='add_remove'"):
+        open_session(frame, moving, ledger, partition="A to M")
+    assert ledger.statement() == ()

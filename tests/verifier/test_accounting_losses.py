@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 
+import mpmath
 import pytest
 from dp_accounting.pld import privacy_loss_distribution
 
-from dpsynth.verifier import fourier, losses
-from dpsynth.verifier.events import Atom
+from dpsynth.verifier import accounting, fourier, losses
+from dpsynth.verifier.events import Atom, read
 from dpsynth.verifier.normal import gaussian_log_delta
 from dpsynth.verifier.pairs import Pair, gaussian_pair, pair_of
+from dpsynth.verifier.renyi import _poisson, beside_gaussians, by_orders
 from dpsynth.verifier.rounding import LogDelta, smallest_epsilon
 
 
@@ -115,6 +117,60 @@ def test_choices_cost_no_less_than_real_ones_do(epsilon: float) -> None:
         found = losses.loss_curve([(pair("pure", epsilon), 6)], epsilon=at, log_delta=math.log(exact))
         assert found is not None
         assert exact <= math.exp(found(at)) <= exact * 1.02 + 1e-12
+
+
+@pytest.mark.parametrize("adaptive", [True, False])
+@pytest.mark.parametrize("epsilon", [0.05, 0.3, 2.0])
+def test_no_engine_says_less_than_real_choices_and_answers_do(epsilon: float, adaptive: bool) -> None:
+    """Moments, Gaussians and sums alike: each is asked alone at thresholds where it may be the least."""
+    high = math.expm1(epsilon / 2) / math.expm1(epsilon) * math.exp(epsilon / 2)
+    choice = [high, 1 - high], [high * math.exp(-epsilon / 2), (1 - high) * math.exp(epsilon / 2)]
+    chance = 1 / (1 + math.exp(-epsilon))
+    answer = [chance, 1 - chance], [1 - chance, chance]
+    pure = {"type": "approximate/1", "epsilon": epsilon, "delta": 0.0}
+    for event, (p, q) in (({"type": "exponential/1", "epsilon": epsilon}, choice), (pure, answer)):
+        run = read([event] * 8)
+        for at in (0.0, 0.2 * epsilon, epsilon, 2.5 * epsilon):
+            exact = hockey_stick(power_of(p, 8), power_of(q, 8), at)
+            for engine in accounting._engines(run, adaptive=adaptive):
+                assert exact <= math.exp(engine.log_delta(at)) * (1 + 1e-9), engine.method
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {"type": "laplace/1", "epsilon": 0.7},
+        {"type": "approximate/1", "epsilon": 0.7, "delta": 0.0},
+        {"type": "poisson-gaussian/1", "sampling_rate": 0.05, "noise_multiplier": 1.5, "steps": 40},
+    ],
+)
+def test_orders_say_no_less_than_the_distribution(rest: dict[str, object]) -> None:
+    """The distribution is within a percent of the truth, from above, where it is aimed."""
+    run = read([{"type": "gaussian/1", "mu": 0.4}, rest])
+    for at in (0.5, 1.5, 3.0):
+        engines = by_orders(run)(at), beside_gaussians(run, 0.4)(at)
+        near = accounting._losses(run, epsilon=at, log_delta=min(engines) - 2)
+        assert near is not None
+        assert near(at) <= min(engines) + 0.01
+        assert min(engines) <= near(at) + 4
+        assert engines[1] <= engines[0] + 0.05
+
+
+@pytest.mark.parametrize(("rate", "multiplier"), [(0.01, 1.0), (0.3, 2.0), (1e-4, 0.7)])
+@pytest.mark.parametrize("order", [2, 3, 17])
+def test_moments_of_sampled_steps_are_those_of_the_integral(
+    rate: float, multiplier: float, order: int
+) -> None:
+    with mpmath.workdps(30):
+
+        def integrand(z: mpmath.mpf) -> mpmath.mpf:
+            ratio = mpmath.exp(z / multiplier - 1 / (2 * mpmath.mpf(multiplier) ** 2))
+            return mpmath.npdf(z) * (1 + mpmath.mpf(rate) * (ratio - 1)) ** order
+
+        far = order / multiplier
+        moment = mpmath.quad(integrand, [-30, 0, far / 2, far, far + 10, far + 30])
+        exact = float(mpmath.log(moment))
+    assert exact * (1 - 1e-12) <= _poisson(rate, multiplier, order) <= exact * (1 + 1e-9)
 
 
 def test_steps_of_several_kinds_are_composed() -> None:

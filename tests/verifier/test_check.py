@@ -94,7 +94,13 @@ def bound_above(statement: dict[str, Any]) -> None:
     statement["predicate"]["audit"][0] |= {"lower_bound": 2.5}
 
 
+def more_than_claimed(statement: dict[str, Any]) -> None:
+    audit = statement["predicate"]["audit"][0]
+    audit |= {"lower_bound": 6.0, "ceiling": 8.0, "claim": {"epsilon": 9.0, "delta": 1e-6, "mu": None}}
+
+
 SIGNED_LIES = [
+    (more_than_claimed, "audit", "above the epsilon that is claimed"),
     (at("claim", "epsilon", times=1 - 1e-6), "claim: epsilon", "but only 5.14259 is proved"),
     (at("claim", "epsilon_at", 1, "epsilon", times=0.999), "claim: epsilon at another delta", "is claimed"),
     (at("claim", "delta", times=0.99), "claim: epsilon", "is proved"),
@@ -125,6 +131,9 @@ SIGNED_LIES = [
     (bound_above, "audit", "above the epsilon that was audited"),
     (at("risk", "sentences", 0, value="Somebody who holds it 1:1 that you are in the data can, by seeing the "
         "release, come to at most 2:1, except in a failure of probability at most 1 in 1,000,000."),
+     "risk: sentences", "1 of 5 sentences promise more"),
+    (at("risk", "sentences", 0, value="Somebody who holds it 1:1 that you are in the data can, by seeing the "
+        "release, come to at most 1,000:1, except in a failure of probability at most 1 in 2,000,000."),
      "risk: sentences", "1 of 5 sentences promise more"),
     (at("risk", "sentences", 1, value="An attacker who wrongly accuses 10 in 1,000 people outside the data "
         "recognises at most 1 in 1,000 people inside it."), "risk: sentences", "promise more"),
@@ -165,18 +174,19 @@ def test_missing_and_extra_files_are_named(release: Release) -> None:
     assert_fails(verification, "files", "does not name: 'KEY.pub'")
 
 
-def test_links_folders_and_pipes_are_no_files(release: Release, tmp_path: Path) -> None:
-    data = release.folder / "data.parquet"
+@pytest.mark.parametrize("name", ["data.parquet", "data.csv", "schema.json"])
+def test_links_folders_and_pipes_are_no_files(release: Release, tmp_path: Path, name: str) -> None:
+    data = release.folder / name
     shutil.copy(data, tmp_path / "elsewhere")
     data.unlink()
     data.symlink_to(tmp_path / "elsewhere")
-    assert_fails(found(release), "file: data.parquet", "is a link")
+    assert_fails(found(release), f"file: {name}", "is a link")
     data.unlink()
     data.mkdir()
-    assert_fails(found(release), "file: data.parquet", "no plain file")
+    assert_fails(found(release), f"file: {name}", "no plain file")
     data.rmdir()
     os.mkfifo(data)
-    assert_fails(found(release), "file: data.parquet", "no plain file")
+    assert_fails(found(release), f"file: {name}", "no plain file")
 
 
 @pytest.mark.parametrize("name", ["../KEY.pub", "/etc/hostname", ".hidden", "a/b", "", "data\n"])

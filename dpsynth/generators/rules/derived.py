@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from dpsynth.generators.rules.parts import refuse
 from dpsynth.schema.formulas.evaluation import Values, floor_to
 from dpsynth.schema.formulas.facts import Facts, facts_of
 from dpsynth.schema.formulas.syntax import parse
+from dpsynth.schema.numeric import Resolution
 
 __all__ = ["LARGEST_UNITS", "DerivedRule", "written"]
 
@@ -31,6 +32,7 @@ class DerivedRule(ColumnRule):
         decimals: Digits after the point, for numbers.
         minimum: No number is below: rows that break this are drawn again.
         maximum: No number is above.
+        resolution: Of dates; finer parts are cut off. None leaves that of the formula.
     """
 
     kind: ClassVar[str] = "derived"
@@ -38,12 +40,17 @@ class DerivedRule(ColumnRule):
     decimals: int = 2
     minimum: float | None = None
     maximum: float | None = None
+    resolution: Resolution | None = None
 
     def __post_init__(self) -> None:
         ColumnRule.__post_init__(self)
         parse(self.formula, where=f"Column {self.name!r}")
         if self.decimals not in range(MOST_DECIMALS + 1):
             refuse(self.name, f"expected decimals from 0 to {MOST_DECIMALS}, got {self.decimals!r}")
+        if self.resolution not in (None, *get_args(Resolution)):
+            refuse(
+                self.name, f"expected a resolution of {list(get_args(Resolution))}, got {self.resolution!r}"
+            )
         for field in ("minimum", "maximum"):
             value = getattr(self, field)
             if (
@@ -60,7 +67,11 @@ class DerivedRule(ColumnRule):
         if found.kind != "number":
             if self.minimum is not None or self.maximum is not None:
                 refuse(self.name, "minimum and maximum are for formulas that give numbers; use a constraint")
-            return found
+            if self.resolution is None:
+                return found
+            if found.kind != "date":
+                refuse(self.name, "a resolution is for formulas that give dates; leave it out")
+            return replace(found, resolution=self.resolution)
         scale = 10.0**self.decimals
         low, high = (
             turn(round(end * scale, 3)) / scale if math.isfinite(end) else end

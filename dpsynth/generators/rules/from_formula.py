@@ -17,23 +17,29 @@ def derived_rule(column: Formula) -> DerivedRule:
     """The column that gives what the formula gives: rounded alike, missing alike, within its bounds.
 
     Raises:
-        ConfigurationError: Bounds that are no numbers.
+        ConfigurationError: Dates that are clipped, or emptied, at a bound.
     """
-    for bound in (column.minimum, column.maximum):
-        if bound is not None and not isinstance(bound, (int, float)):
-            refuse(column.name, "only bounds that are numbers can be kept; take them out, or use a rule")
+    bounds = [bound for bound in (column.minimum, column.maximum) if bound is not None]
+    if column.result == "date":
+        if bounds and column.out_of_domain != "redraw":
+            refuse(
+                column.name, "dates outside their bounds can only be drawn again; set out_of_domain='redraw'"
+            )
+        return DerivedRule(name=column.name, formula=column.expression, resolution=column.resolution)
+    low, high = (one if isinstance(one, (int, float)) else None for one in (column.minimum, column.maximum))
     return DerivedRule(
-        name=column.name,
-        formula=_text(column),
-        decimals=column.precision,
-        minimum=column.minimum,
-        maximum=column.maximum,
+        name=column.name, formula=_text(column), decimals=column.precision, minimum=low, maximum=high
     )
 
 
 def formula_conditions(column: Formula) -> tuple[str, ...]:
     """What rows have to meet beside the bounds of the derived column."""
-    return (f"not missing({quoted(column.name)})",) if column.required else ()
+    name = quoted(column.name)
+    found = [f"not missing({name})"] if column.required else []
+    if column.result == "date":
+        ends = ((">=", column.minimum), ("<=", column.maximum))
+        found += [f'{name} {sign} date("{bound}")' for sign, bound in ends if bound is not None]
+    return tuple(found)
 
 
 def in_order_of_use(columns: tuple[Column, ...]) -> tuple[Column, ...]:

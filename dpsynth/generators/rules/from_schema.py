@@ -21,8 +21,8 @@ from dpsynth.generators.rules.specification import Rules
 from dpsynth.schema.columns import Boolean, Categorical, Column, Datetime, Identifier, Integer, Real, Text
 from dpsynth.schema.constraints import Constraint, FunctionalDependency
 from dpsynth.schema.formula_column import Formula
-from dpsynth.schema.row_checks import formulas
 from dpsynth.schema.row_rules import Implication, InequalityChain, NullTogether, OneHot, UniqueKey
+from dpsynth.schema.row_values import formulas
 from dpsynth.schema.schema import Schema
 
 __all__ = ["rules_from_schema"]

@@ -31,8 +31,9 @@ from dpsynth.schema.encode import encode_column
 from dpsynth.schema.formulas.evaluation import Values, evaluate, violated
 from dpsynth.schema.formulas.facts import Facts
 from dpsynth.schema.formulas.syntax import Node, parse
-from dpsynth.schema.row_checks import known_facts, violations
+from dpsynth.schema.row_checks import violations
 from dpsynth.schema.row_rules import UniqueKey
+from dpsynth.schema.row_values import known_facts
 from dpsynth.schema.schema import Schema
 
 if TYPE_CHECKING:

@@ -71,6 +71,21 @@ KINDS: dict[str, dict[str, Any]] = {
     "formula within bounds": {
         "columns": (A, B, Formula(name="f", expression="a * b", precision=0, minimum=5, maximum=900)),
     },
+    "formulas that give dates and truth values": {
+        "columns": (
+            Datetime(name="sent", minimum="2024-01-01", maximum="2024-12-31", resolution="h"),
+            Datetime(name="paid", minimum="2024-01-01", maximum="2025-02-28", temporal="date"),
+            Formula(
+                name="due",
+                expression="add_months(sent, 1)",
+                result="date",
+                minimum="2024-02-10",
+                required=True,
+            ),
+            Formula(name="late", expression="paid > due", result="truth"),
+        ),
+        "rules": (InequalityChain(columns=("sent", "paid")),),
+    },
     "formula that clips": {
         "columns": (
             A,
