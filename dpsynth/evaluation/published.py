@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
     from dpsynth.session import Measurer, Source
 
-__all__ = ["PublishedScores", "published_scores", "require_room"]
+__all__ = ["PublishedScores", "pair_gaps", "published_scores", "require_room"]
 
 _ACCURACY = 0.25  # of the whole budget, for the holdout
 _TOTAL, _GROUPS = 0.1, 0.3  # of mu squared; the rest is for the distances
@@ -93,13 +93,8 @@ class PublishedScores:
         return GaussianMechanism(queries=(Total(),), mus=(self._share(budget, _TOTAL),))
 
     def _distances(self, schema: Schema, budget: Budget, *, rows: float) -> NoisyScores:
-        cliques = _pairs(schema)
-        sizes = [schema.domain.shape(clique) for clique in cliques]
-        counts = [self._counts(clique, shape) for clique, shape in zip(cliques, sizes, strict=True)]
-        scale = rows / max(len(next(iter(self.codes.values()))), 1)
-        score = MarginalGap(cliques=cliques, estimates=tuple(on_grid(one * scale, 0) for one in counts))
         kept = 1 - _TOTAL - (_GROUPS if self.protected else 0.0)
-        return NoisyScores(score=score, mu=self._share(budget, kept))
+        return pair_gaps(self.codes, schema, rows=rows, mu=self._share(budget, kept))
 
     def _groups(self, schema: Schema, budget: Budget) -> GaussianMechanism:
         queries = tuple(Marginal((name,)) for name in self.protected)
@@ -108,12 +103,8 @@ class PublishedScores:
         each = self._share(budget, _GROUPS / len(queries))
         return GaussianMechanism(queries=queries, mus=(each,) * len(queries))
 
-    def _counts(self, clique: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        cells = np.ravel_multi_index(tuple(self.codes[name] for name in clique), shape)
-        return np.bincount(cells, minlength=math.prod(shape))
-
     def _shares(self, schema: Schema, name: str, noisy: np.ndarray[Any, Any]) -> Result:
-        own = self._counts((name,), schema.domain.shape((name,)))
+        own = _counts(self.codes, (name,), schema.domain.shape((name,)))
         real, synthetic = noisy / max(noisy.sum(), 1), own / max(own.sum(), 1)
         gaps = np.abs(real - synthetic)
         labels = code_labels(next(column for column in schema.modelled if column.name == name))
@@ -130,6 +121,36 @@ class PublishedScores:
                 for code in order
             ),
         )
+
+
+def pair_gaps(
+    codes: Mapping[str, np.ndarray[Any, Any]], schema: Schema, *, rows: float, mu: float
+) -> NoisyScores:
+    """Asks how far the tables of all pairs of columns are from those of fixed rows.
+
+    Args:
+        codes: The fixed rows, by column.
+        schema: Complete, with two columns at least.
+        rows: How many rows the fixed ones stand for: their counts are scaled to so many.
+        mu: What all of it may cost.
+
+    Raises:
+        ConfigurationError: The schema has no two columns whose pairs can be counted.
+
+    Privacy: see `MarginalGap`; the rows must be public, or follow from paid answers.
+    """
+    cliques = _pairs(schema)
+    scale = rows / max(len(next(iter(codes.values()))), 1)
+    counts = [_counts(codes, clique, schema.domain.shape(clique)) for clique in cliques]
+    score = MarginalGap(cliques=cliques, estimates=tuple(on_grid(one * scale, 0) for one in counts))
+    return NoisyScores(score=score, mu=mu)
+
+
+def _counts(
+    codes: Mapping[str, np.ndarray[Any, Any]], clique: tuple[str, ...], shape: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
+    cells = np.ravel_multi_index(tuple(codes[name] for name in clique), shape)
+    return np.bincount(cells, minlength=math.prod(shape))
 
 
 def published_scores(  # noqa: PLR0913 - who pays, for what, from which account

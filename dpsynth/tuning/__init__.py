@@ -6,23 +6,42 @@ from dpsynth.tuning.analytic import analytic
 from dpsynth.tuning.bootstrap import bootstrap
 from dpsynth.tuning.choice import Choice
 from dpsynth.tuning.confidential import accounted, unaccounted
+from dpsynth.tuning.judges import PairJudge
 from dpsynth.tuning.knee import Knee, knee
 from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.proxy import proxy
+from dpsynth.tuning.raising import Criterion, Raised, raise_budget
 from dpsynth.tuning.result import Band, Cost, Frontier, FrontierPoint
+from dpsynth.tuning.selection import Selected, select
+from dpsynth.tuning.spaces import LogRange, OneOf, Range, Space, space
+from dpsynth.tuning.tune import Trial, Tuned, tune
 
 __all__ = [
     "Band",
     "Choice",
     "Cost",
+    "Criterion",
     "Frontier",
     "FrontierPoint",
     "Knee",
+    "LogRange",
+    "OneOf",
+    "PairJudge",
+    "Raised",
+    "Range",
+    "Selected",
+    "Space",
+    "Trial",
+    "Tuned",
     "accounted",
     "analytic",
     "bootstrap",
     "frontier",
     "knee",
     "proxy",
+    "raise_budget",
+    "select",
+    "space",
+    "tune",
     "unaccounted",
 ]
