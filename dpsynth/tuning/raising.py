@@ -84,7 +84,7 @@ class Raising:
     """A method that runs another one at growing budgets until its scores suffice.
 
     Attributes:
-        inner: The method. Its price must be known as rho: methods that train have none.
+        inner: The method. Its price must be known as rho; methods that train use all rows at each step then.
         criteria: When to stop; all must be met.
         rounds: How many runs there are at most.
         growth: The rho of a round is that of the round before times this. With 2 the last round has half of
@@ -138,8 +138,8 @@ class Raising:
             whole = compose((*inner.events, *judging))
             if whole.rho is None or whole.failure or not whole.protected:
                 raise UnsupportedEventError(
-                    f"The method {inner.method!r} has no rho, so no filter can add up its rounds. Take one "
-                    "that measures marginals."
+                    f"The method {inner.method!r} has no rho, so no filter can add up its rounds. Take "
+                    "one that has."
                 )
         step = Step(label=f"up to {self.rounds} rounds", event=ZCDPEvent(rho=rho_of(budget)))
         method = f"{self.inner.name}, budget raised"

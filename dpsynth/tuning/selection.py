@@ -88,8 +88,8 @@ def select(  # noqa: PLR0913 - what is searched, by which law, who pays
         dataset: The account.
         repetitions: Law of the number of runs; None takes the logarithmic one with a mean of 10.
         weights: Of the candidates as given; a space shares its weight among its draws. Empty: all alike.
-        base: What one run may spend; None takes all that `budget` pays for, as rho. Methods that train have
-            no rho: state (epsilon, delta) for them.
+        base: What one run may spend; None takes all that `budget` pays for, as rho. Under rho, methods that
+            train use all rows at each step: for samples of them state (epsilon, delta).
         share: Part of the base that is for the score.
         judge: Rates a model; None takes `PairJudge`.
         draws: How many configurations of each space there are to draw from.
