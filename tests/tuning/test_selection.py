@@ -119,7 +119,7 @@ def test_a_setting_found_by_looking_is_in_the_certificate(
     assert predicate["events"] == [{"label": "the best of several runs", **paid}]
     assert predicate["claim"]["epsilon"] == guarantee.epsilon
     assert predicate["generator"]["configuration"]["noise_weight"] == found.values["noise_weight"]
-    verdict = dpsynth.verify(out, trust=Path(f"{key}.pub"), ledger=book)
+    verdict = dpsynth.verify(out, trust=[Path(f"{key}.pub")], ledger=book)
     assert verdict.ok, verdict
 
 
