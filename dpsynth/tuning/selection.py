@@ -155,7 +155,7 @@ def _listed(candidates: Search, weights: Sequence[float], *, draws: int, seed: i
         if not isinstance(one, Space):
             found.append(_Tried(generator=one, values={}, weight=weight))
             continue
-        drawn = [one.draw(rng) for _ in range(draws if one.parameters else 1)]
+        drawn = [one.valid(rng) for _ in range(draws if one.parameters else 1)]
         found += [
             _Tried(generator=one.generator(values), values=values, weight=weight / len(drawn))
             for values in drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -143,11 +144,26 @@ class Space:
         both = sorted(set(self.parameters) & set(self.fixed))
         if both:
             raise ConfigurationError(f"Expected settings that are fixed or searched, not both: {both}.")
-        self.generator({name: law.draw(np.random.default_rng(0)) for name, law in self.parameters.items()})
+        self.valid(np.random.default_rng(0))  # a setting that does not exist is told here
 
     def draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """Values of all settings, each by its law. Uses no data."""
         return {name: law.draw(rng) for name, law in self.parameters.items()}
+
+    def valid(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Values that the method takes together: draws until it does, fifty times at most.
+
+        Raises:
+            ConfigurationError: It takes none of them.
+        """
+        for _ in range(49):
+            values = self.draw(rng)
+            with suppress(ConfigurationError):
+                self.generator(values)
+                return values
+        values = self.draw(rng)
+        self.generator(values)
+        return values
 
     def generator(self, values: Mapping[str, Any]) -> Generator:
         """The method with these values.

@@ -49,6 +49,13 @@ def test_what_is_fixed_is_not_searched() -> None:
         Space(method="mst", parameters=DEFAULTS["mst"], fixed={"one_way_share": 0.3})
 
 
+def test_settings_that_do_not_go_together_are_drawn_again() -> None:
+    shares = {"one_way_share": OneOf(values=(0.3, 0.9)), "select_share": OneOf(values=(0.3, 0.05))}
+    wild, rng = Space(method="mst", parameters=shares), np.random.default_rng(0)
+    drawn = [wild.valid(rng) for _ in range(20)]
+    assert {tuple(values.values()) for values in drawn} == {(0.3, 0.3), (0.3, 0.05), (0.9, 0.05)}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

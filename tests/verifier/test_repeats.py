@@ -134,3 +134,22 @@ def test_the_digest_of_a_plan_is_found_again_after_canonical_json() -> None:
     told = json.loads(json.dumps(commitment.to_json()).replace(".0", ""))
     plan = told | {"events": [{"times": 1, "event": one} for one in told["events"]]}
     assert commitment.digest() in plan_digests(plan)
+
+
+@pytest.mark.parametrize(
+    ("method", "event", "holds"),
+    [
+        ("the best of several runs", BEST, True),
+        ("the best of several runs", RUN, False),
+        ("the best of many runs", BEST, False),
+    ],
+)
+def test_another_method_than_the_plan_names_was_selected_or_is_a_lie(
+    method: str, event: dict[str, Any], holds: bool
+) -> None:
+    from dpsynth.verifier.claims import _plan
+
+    plan = {"method": method, "adaptive": False, "events": [{"times": 1, "event": event}]}
+    (digest,) = plan_digests(plan)
+    (told,) = _plan({"plan": {**plan, "digest": digest}, "generator": {"method": "mst"}})
+    assert told.words.startswith("its digest is that of" if holds else "is for another method")
