@@ -6,7 +6,6 @@ for each pair one cell changes by one row. So the mean distance over all pairs c
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import ConfigurationError
 from dpsynth.evaluation.accuracy import Classifier, PublishedAccuracy, check_target
+from dpsynth.evaluation.pair_gaps import counted_pairs, pair_counts, pair_gaps
 from dpsynth.evaluation.results import Disclosure, Part, Result
 from dpsynth.ledger import Spend
-from dpsynth.mechanisms import GaussianMechanism, Marginal, MarginalGap, NoisyScores, Total, on_grid
+from dpsynth.mechanisms import GaussianMechanism, Marginal, NoisyScores, Total
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import mu_of
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
     from dpsynth.schema.schema import Schema
     from dpsynth.session import Measurer, Source
 
-__all__ = ["PublishedScores", "pair_gaps", "published_scores", "require_room"]
+__all__ = ["PublishedScores", "published_scores", "require_room"]
 
 _ACCURACY = 0.25  # of the whole budget, for the holdout
 _TOTAL, _GROUPS = 0.1, 0.3  # of mu squared; the rest is for the distances
-_MOST_PAIRS, _MOST_CELLS = 500, 2**16
 _NORMAL = 1.96
 
 
@@ -104,7 +102,7 @@ class PublishedScores:
         return GaussianMechanism(queries=queries, mus=(each,) * len(queries))
 
     def _shares(self, schema: Schema, name: str, noisy: np.ndarray[Any, Any]) -> Result:
-        own = _counts(self.codes, (name,), schema.domain.shape((name,)))
+        own = pair_counts(self.codes, (name,), schema.domain.shape((name,)))
         real, synthetic = noisy / max(noisy.sum(), 1), own / max(own.sum(), 1)
         gaps = np.abs(real - synthetic)
         labels = code_labels(next(column for column in schema.modelled if column.name == name))
@@ -121,36 +119,6 @@ class PublishedScores:
                 for code in order
             ),
         )
-
-
-def pair_gaps(
-    codes: Mapping[str, np.ndarray[Any, Any]], schema: Schema, *, rows: float, mu: float
-) -> NoisyScores:
-    """Asks how far the tables of all pairs of columns are from those of fixed rows.
-
-    Args:
-        codes: The fixed rows, by column.
-        schema: Complete, with two columns at least.
-        rows: How many rows the fixed ones stand for: their counts are scaled to so many.
-        mu: What all of it may cost.
-
-    Raises:
-        ConfigurationError: The schema has no two columns whose pairs can be counted.
-
-    Privacy: see `MarginalGap`; the rows must be public, or follow from paid answers.
-    """
-    cliques = _pairs(schema)
-    scale = rows / max(len(next(iter(codes.values()))), 1)
-    counts = [_counts(codes, clique, schema.domain.shape(clique)) for clique in cliques]
-    score = MarginalGap(cliques=cliques, estimates=tuple(on_grid(one * scale, 0) for one in counts))
-    return NoisyScores(score=score, mu=mu)
-
-
-def _counts(
-    codes: Mapping[str, np.ndarray[Any, Any]], clique: tuple[str, ...], shape: tuple[int, ...]
-) -> np.ndarray[Any, Any]:
-    cells = np.ravel_multi_index(tuple(codes[name] for name in clique), shape)
-    return np.bincount(cells, minlength=math.prod(shape))
 
 
 def published_scores(  # noqa: PLR0913 - who pays, for what, from which account
@@ -228,7 +196,7 @@ def require_room(
         ConfigurationError: Pairs, or predictions of the target, cannot be counted.
         BudgetExceededError: The account has no room. Nothing was drawn.
     """
-    _pairs(schema)
+    counted_pairs(schema)
     if target is not None:
         check_target(schema, target)
     spends = []
@@ -262,15 +230,6 @@ def _classed(session: Session, found: Result | tuple[Result, ...]) -> list[Resul
 
 def _mu(budget: Budget) -> float:
     return mu_of(budget) * (1 - 1e-9)  # parts that are rounded up add up to less than the whole
-
-
-def _pairs(schema: Schema) -> tuple[tuple[str, ...], ...]:
-    """All pairs whose tables are small; where they are many, every so many of them: a public choice."""
-    names = schema.domain.columns
-    pairs = [pair for pair in itertools.combinations(names, 2) if schema.domain.cells(pair) <= _MOST_CELLS]
-    if not pairs:
-        raise ConfigurationError("Expected at least two columns whose pairs of values can be counted.")
-    return tuple(pairs[:: math.ceil(len(pairs) / _MOST_PAIRS)])
 
 
 def _distance(

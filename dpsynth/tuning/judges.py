@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from dpsynth import _validate
-from dpsynth.evaluation.published import pair_gaps
+from dpsynth.evaluation.pair_gaps import pair_gaps
 from dpsynth.privacy.calibrate import mu_of
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.session import Plan, Step
