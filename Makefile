@@ -79,7 +79,7 @@ audit: $(VENV)/.stamp-group-test
 	    --timeout 3600 $$(grep -rlE "^from hypothesis import" tests --include="test_*.py")
 
 # What is imported, what makes files, and what installs other tools and runs for an hour: start it by hand.
-NOT_TIMED = $(addprefix benchmarks/,build_% quality_cases.py chart.py deep_wide.py peer_mechanisms.py peers.py)
+NOT_TIMED = $(addprefix benchmarks/,build_% quality_cases.py chart.py deep_wide.py peer_mechanisms.py peers.py audits.py)
 
 bench: $(VENV)/.stamp-group-bench
 	@for script in $(filter-out $(NOT_TIMED),$(wildcard benchmarks/*.py)); do \

@@ -28,6 +28,7 @@ from dpsynth.mechanisms import Measurement, Mechanism
 from dpsynth.privacy.budget import Budget
 from dpsynth.schema.schema import Schema
 from dpsynth.session import Guarantee, Measurer, PrivateTable, Session, Transcript
+from dpsynth.session.configuration import chosen
 from dpsynth.testing.insecure import insecure_words, repeatable_words
 
 __all__ = ["DATASET", "SEED", "Outcome", "WatchedLedger", "attempt", "saved", "told"]
@@ -110,6 +111,9 @@ class _Listening:
     @property
     def name(self) -> str:
         return self.inner.name
+
+    def resolved(self, schema: Schema, budget: Budget) -> Generator:
+        return cast("Generator", chosen(self.inner, schema, budget))
 
     def plan(self, schema: Schema, budget: Budget) -> Plan:
         return self.inner.plan(schema, budget)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,9 @@ def audit(
     draws: Annotated[
         int | None, typer.Option("--draws", help="For the sampler: how many draws of noise.")
     ] = None,
-    runs: Annotated[int | None, typer.Option("--runs", help="End to end: how many independent runs.")] = None,
+    runs: Annotated[
+        int | None, typer.Option("--runs", help="End to end: how many independent runs, or canaries.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the evidence as JSON.")] = None,
 ) -> None:
@@ -70,20 +71,37 @@ def _discovery(_: Generator, budget: Budget, __: Numbers) -> Evidence:
     return audit_discovery(budget=budget)
 
 
-def _counted(module: str, function: str, number: str) -> Callable[[Generator, Budget, Numbers], Evidence]:
-    """An audit that takes how often it repeats something."""
+def _sampler(generator: Generator, budget: Budget, numbers: Numbers) -> Evidence:
+    from dpsynth.auditing import audit_sampler
 
-    def act(generator: Generator, budget: Budget, numbers: Numbers) -> Evidence:
-        audited: Callable[..., Evidence] = getattr(importlib.import_module(module), function)
-        given = numbers[number]
-        return audited(generator, budget=budget, **({} if given is None else {number: given}))
+    return audit_sampler(generator, budget=budget, **_given("draws", numbers["draws"]))
 
-    return act
+
+def _end_to_end(generator: Generator, budget: Budget, numbers: Numbers) -> Evidence:
+    """Many runs of a method that counts; one run with as many canaries of one that trains on rows."""
+    from dpsynth.auditing import audit_canaries, audit_runs
+    from dpsynth.privacy.composition import compose
+    from dpsynth.privacy.events import PoissonGaussianEvent
+    from dpsynth.testing.cases import cases
+
+    plan = compose(generator.plan(cases()[0].schema, budget).events)
+    if any(isinstance(event, PoissonGaussianEvent) for event, _ in plan.others):
+        return audit_canaries(generator, budget=budget, **_given("canaries", numbers["runs"]))
+    runs = numbers["runs"]
+    return (
+        audit_runs(generator, budget=budget)
+        if runs is None
+        else audit_runs(generator, budget=budget, runs=runs)
+    )
+
+
+def _given(name: str, number: int | None) -> dict[str, int]:
+    return {} if number is None else {name: number}
 
 
 _LEVELS: dict[str, Callable[[Generator, Budget, Numbers], Evidence]] = {
     "structural": _structural,
     "discovery": _discovery,
-    "sampler": _counted("dpsynth.auditing.sampler", "audit_sampler", "draws"),
-    "end-to-end": _counted("dpsynth.auditing.end_to_end", "audit_runs", "runs"),
+    "sampler": _sampler,
+    "end-to-end": _end_to_end,
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dpsynth.cli.console import Delta, Method, SchemaPath, Target, console
+from dpsynth.cli.console import Delta, Method, SchemaPath, Target, console, errors
 from dpsynth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,8 +82,13 @@ def sweep(
         options["cache"] = out / "cache"
     if mode == "confidential":
         options["models"] = out / "models"
+    if mode in {"nested", "trajectory"}:
+        options["folder"] = out / "models"
     charged = mode in _PAID or (mode == "confidential" and not not_accounted)
-    found = _found(mode, data, schema, options, charged, ledger, dataset, accounted=not not_accounted)
+    with _bar() as told:
+        if mode in {"proxy", "bootstrap", "confidential"}:
+            options["progress"] = told
+        found = _found(mode, data, schema, options, charged, ledger, dataset, accounted=not not_accounted)
     _write(found, out, data)
     show(found)
     if choose is not None:
@@ -107,25 +115,43 @@ def show(frontier: Frontier) -> None:
 
     console.print(f"{frontier.mode}: {frontier.cost}.", markup=False, highlight=False)
     console.print(f"Who may see it: {frontier.disclosure}.", markup=False, highlight=False)
-    table = Table("method", "epsilon", frontier.metric, "band", "best guess right", "group (rows)", "seconds")
+    table = Table("method", "epsilon", frontier.metric, "band", "guess right", "group")
     for point in frontier.points:
         band = point.utility[frontier.metric]
         table.add_row(
             point.method,
             f"{point.epsilon:g}",
             number(band.median),
-            f"{number(band.low)} to {number(band.high)}" if point.replicates else "expected",
+            f"{band.low:.3f} to {band.high:.3f}" if point.replicates else "expected",
             f"{50 * (1 + point.advantage):.3g} %",
             number(point.smallest_reliable_group),
-            number(point.seconds),
         )
     console.print(table)
+    console.print(
+        "Guess right: how often the best attacker can tell whether somebody is in the table. Group: rows of "
+        "the smallest whose count is known within 10 %.",
+        highlight=False,
+    )
     for method in frontier.methods:
         range_of_knee = knee(frontier.of(method), frontier.metric)
         if range_of_knee is not None:
             console.print(f"{method}: {range_of_knee.in_words()}.", markup=False, highlight=False)
     for note in frontier.notes:
         console.print(note, markup=False, highlight=False)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error that follows the runs."""
+    columns = (
+        TextColumn("runs"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("runs", total=None, visible=False)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole, visible=True)
 
 
 def _found(

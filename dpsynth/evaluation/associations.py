@@ -10,7 +10,6 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import rankdata
 
 from dpsynth.evaluation.anchors import Anchors, Label, Score
 from dpsynth.evaluation.marginals import groups
@@ -177,6 +176,8 @@ def chi_squared(counts: Floats) -> float:
 
 def _correlations(readings: Mapping[str, Floats], *, ranks: bool) -> dict[Label, float]:
     """Pearson correlations of all pairs over the rows where both are known."""
+    from scipy.stats import rankdata  # slow to load
+
     names = list(readings)
     if len(names) < 2:
         return {}

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import wasserstein_distance
 
 from dpsynth.evaluation.anchors import Anchors, Label, Score
 from dpsynth.evaluation.marginals import total_variation
@@ -49,6 +48,8 @@ def wasserstein(tables: Tables) -> Score:
     The first Wasserstein (earth mover's) distance divided by the distance between the real quantiles of 5 %
     and 95 %, or by the whole range where these are equal. 0.01 is one hundredth of that range on average.
     """
+    from scipy.stats import wasserstein_distance  # slow to load
+
     return _mean(
         {
             (name,): float(wasserstein_distance(real, synthetic)) / _range(real)

@@ -121,7 +121,7 @@ def _transcript(schema: Schema, arrays: _Arrays, guarantee: Guarantee) -> Transc
     """Read the transcript, and check that its tables fit the schema and its events the guarantee."""
     try:
         words = json.loads(arrays[_WORDS].tobytes())
-        counts = arrays[_COUNTS].astype(np.int64)
+        counts = arrays[_COUNTS].astype(np.int64, casting="safe")
         counts.setflags(write=False)
         sizes = [size for item in words["measurements"] for size in item["sizes"]]
         ends = itertools.accumulate(sizes, initial=0)

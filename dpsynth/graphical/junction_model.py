@@ -250,7 +250,9 @@ class JunctionModel:
         sizes = schema.domain.sizes
         try:
             total = float(header["total"])
-            buckets = tuple(np.asarray(arrays[f"buckets.{i}"], np.int64) for i in range(len(sizes)))
+            buckets = tuple(
+                arrays[f"buckets.{i}"].astype(np.int64, casting="safe") for i in range(len(sizes))
+            )
             details = tuple(np.asarray(arrays[f"detail.{i}"], np.float64) for i in range(len(sizes)))
             tree = JunctionTree(
                 sizes=tuple(int(bucket.max()) + 1 for bucket in buckets),
@@ -262,7 +264,7 @@ class JunctionModel:
                 (int(left), int(right)): np.asarray(arrays[f"target.{i}"], np.float64)
                 for i, (left, right) in enumerate(header["targets"])
             }
-            fine = tuple(np.asarray(arrays[f"fine.{i}"], np.int64) for i in range(len(sizes)))
+            fine = tuple(arrays[f"fine.{i}"].astype(np.int64, casting="safe") for i in range(len(sizes)))
             refined = {
                 (int(left), int(right)): np.asarray(arrays[f"refined.{i}"], np.float64)
                 for i, (left, right) in enumerate(header["refined"])

@@ -67,7 +67,7 @@ class Triples:
             {triple: np.asarray(arrays[f"{part}.{i}"], np.float64) for i, triple in enumerate(triples)}
             for part in ("wanted", "expected")
         )
-        groups = tuple(np.asarray(arrays[f"groups.{i}"], np.int64) for i in range(number))
+        groups = tuple(arrays[f"groups.{i}"].astype(np.int64, casting="safe") for i in range(number))
         return cls(groups=groups, wanted=wanted, expected=expected)
 
     def fit(self, sizes: Sequence[int]) -> bool:

@@ -53,13 +53,12 @@ def risk(events: Sequence[Event], *, delta: float, adaptive: bool = False) -> Ri
         adaptive: As for `price`.
     """
     cost = price(events, delta=delta, adaptive=adaptive)
+    pairs = _pairs(events, cost, adaptive=adaptive)
     if cost.mu is not None:
         advantage = gdp.advantage(cost.mu)
     else:
-        pairs = _pairs(events, cost, adaptive=adaptive)
         advantage = min(math.tanh(e / 2) + 2 * d / (1 + math.exp(e)) for e, d in pairs)
-    rates = (0.01, 0.001)
-    at_1_percent, at_0_1_percent = powers(events, rates, delta=delta, adaptive=adaptive)
+    at_1_percent, at_0_1_percent = _powers(cost, pairs, (0.01, 0.001))
     figures = (min(1.0, advantage * (1 + 1e-12)), at_1_percent, at_0_1_percent)
     return _risk("profile" if cost.mu is None else "mu", figures, cost.epsilon, delta)
 
@@ -79,15 +78,19 @@ def powers(
         Upper bounds; exact, but for rounding, where all events are Gaussian.
     """
     cost = price(events, delta=delta, adaptive=adaptive)
-    if cost.mu is not None:
-        found = [gdp.power(cost.mu, rate) for rate in rates]
-    else:
-        pairs = _pairs(events, cost, adaptive=adaptive)
-        found = [_power(pairs, rate) for rate in rates]
+    return _powers(cost, _pairs(events, cost, adaptive=adaptive), rates)
+
+
+def _powers(cost: Price, pairs: Sequence[tuple[float, float]], rates: Sequence[float]) -> tuple[float, ...]:
+    mu = cost.mu
+    found = [_power(pairs, rate) if mu is None else gdp.power(mu, rate) for rate in rates]
     return tuple(min(1.0, power * (1 + 1e-12)) for power in found)
 
 
 def _pairs(events: Sequence[Event], cost: Price, *, adaptive: bool) -> list[tuple[float, float]]:
+    """Points of the curve; none where mu says all of it."""
+    if cost.mu is not None:
+        return []
     profile = Profile(events, adaptive=adaptive)
     own = (min(cost.epsilon, 700.0), cost.delta)  # beyond it exp overflows, and nothing is promised
     return [*((epsilon, profile.delta(epsilon)) for epsilon in _GRID), own]

@@ -1,124 +1,122 @@
-"""Whether a released table is what its schema declares: read from the file, nothing taken on trust.
+"""Whether a released Parquet file is what its schema declares: read from the file, nothing taken on trust.
 
-Columns are judged by their distinct values, so that the time follows the file and not the number of rows.
-Faults name the column and the rule, never a value: the table may be somebody else's.
+Columns are judged by their distinct values, with the readers of the stand-alone verifier, so that one
+definition of "allowed" holds for both forms of the rows. Faults name the column and the rule, never a value:
+the table may be somebody else's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+import json
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dpsynth.schema.canonical import text_of
-from dpsynth.schema.column import Column, ModelledColumn
-from dpsynth.schema.columns import Boolean, Categorical, Identifier, Text
-from dpsynth.schema.numeric import Datetime, NumericColumn
-from dpsynth.schema.schema import Schema
+from dpsynth.errors import SchemaError, StorageError
+from dpsynth.verifier.table import Column, columns_of
+from dpsynth.verifier.values import OUTSIDE
 
 __all__ = ["faults"]
 
+_TYPES = {
+    "integer": "is_integer",
+    "real": "is_floating",
+    "boolean": "is_boolean",
+    "datetime": "is_temporal",
+}
 
-def faults(path: str | Path, schema: Schema, *, rows: int) -> tuple[str, ...]:
-    """What is wrong with a Parquet file that is said to hold `rows` synthetic rows of `schema`.
+
+def faults(path: str | Path, schema: str | Path, *, rows: int) -> tuple[str, ...]:
+    """What is wrong with a Parquet file that is said to hold `rows` synthetic rows of a schema.
+
+    Args:
+        path: The Parquet file.
+        schema: The document of the schema.
+        rows: How many rows it is said to have.
 
     Returns:
         One sentence for each fault; none if the table conforms.
+
+    Raises:
+        StorageError: The schema cannot be read.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(Path(path), use_threads=True)
+        document = json.loads(Path(schema).read_bytes())
+        columns = [column for column in columns_of(document) if column.written]
+    except (OSError, ValueError, RecursionError) as error:
+        raise StorageError("The document of the schema cannot be read.") from error
+    try:
+        table = parquet.ParquetFile(Path(path)).read()  # read_table would load pandas
     except (OSError, pa.ArrowException, ValueError):
         return ("The file cannot be read as Parquet.",)
-    return tuple(_faults(table, schema, rows))
+    found = list(_faults(table, columns, rows))
+    own = document.get("dpsynth", {})
+    bound = own.get("constraints") or own.get("rules") or any(column.kind == "formula" for column in columns)
+    return tuple(found or (_rules(table, Path(schema)) if bound else ()))
 
 
-def _faults(table: Any, schema: Schema, rows: int) -> Iterator[str]:
-    expected = [c.name for c in schema.columns if not isinstance(c, Text) or c.rule == "regenerate"]
-    if table.column_names != expected:
+def _faults(table: Any, columns: Sequence[Column], rows: int) -> Iterator[str]:
+    if table.column_names != [column.name for column in columns]:
         yield "The columns are not those of the schema, in its order."
         return
     if table.num_rows != rows:
         yield "The number of rows is not the one that the certificate states."
-    found = [
-        fault for column in schema.columns if column.name in expected for fault in _column(column, table)
-    ]
-    yield from found
-    if not found and (schema.constraints or schema.rules or any(c.kind == "formula" for c in schema.columns)):
-        yield from _rules(table, schema)
+    for column in columns:
+        yield from _column(column, table[column.name])
 
 
-def _column(column: Column, table: Any) -> Iterator[str]:
+def _column(column: Column, values: Any) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = table[column.name]
-    if column.required and values.null_count:
+    distinct = pc.unique(values.combine_chunks())
+    if isinstance(distinct, pa.DictionaryArray):
+        distinct = distinct.dictionary_decode()
+    if column.required and distinct.null_count:
         yield f"Column {column.name!r} has missing values although one is required."
-    if isinstance(column, Identifier) and (pc.count_distinct(values).as_py() != len(values)):
+    if column.kind == "identifier" and len(distinct) != len(values):
         yield f"Column {column.name!r} is an identifier and has repeated values."
-    if not isinstance(column, ModelledColumn):
-        return
-    try:
-        inside = _inside(column, pc.unique(values.combine_chunks()).drop_null())
-    except (pa.ArrowException, TypeError, ValueError):
-        inside = False
-    if not inside:
+    kind = _TYPES.get(column.kind)
+    typed = kind is None or getattr(pa.types, kind)(distinct.type) or pa.types.is_null(distinct.type)
+    if not typed or not all(_allowed(column, one) for one in distinct.drop_null().to_pylist()):
         yield f"Column {column.name!r} holds a value that the schema does not admit."
 
 
-def _inside(column: ModelledColumn, distinct: Any) -> bool:
-    import pyarrow as pa
-
-    if isinstance(distinct, pa.DictionaryArray):
-        distinct = distinct.dictionary_decode()
-    if isinstance(column, Boolean):
-        return bool(pa.types.is_boolean(distinct.type))
-    if isinstance(column, Categorical):
-        known = {text_of(category) for category in column.known_categories}
-        if column.other_code is not None:
-            known.add(column.other_label)
-        return {text_of(value) for value in distinct.to_pylist()} <= known
-    assert isinstance(column, NumericColumn)  # noqa: S101 - the three kinds of modelled columns
-    if isinstance(column, Datetime):
-        numbers = distinct.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False) / 1e6
-    else:
-        numbers = distinct.to_numpy(zero_copy_only=False).astype(np.float64)
-    return _on_lattice(column, numbers)
+def _allowed(column: Column, value: object) -> bool:
+    finite = not isinstance(value, float) or math.isfinite(value)  # what is not reads as missing in a text
+    return finite and column.read(_text(value)) is not OUTSIDE
 
 
-def _on_lattice(column: NumericColumn, numbers: np.ndarray[Any, Any]) -> bool:
-    if not np.isfinite(numbers).all():
-        return False
-    index = column.index_of(numbers)
-    if not ((index >= 0) & (index < column.lattice.points)).all():
-        return False
-    made = column.values_at(index.astype(np.int64))
-    if made.dtype.kind == "M":
-        made = made.astype(np.int64)
-    return bool((made.astype(np.float64) == numbers).all())
+def _text(value: object) -> str:
+    """A value as a CSV file has it."""
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ")
+    return repr(value) if isinstance(value, float) else str(value)
 
 
-def _rules(table: Any, schema: Schema) -> Iterator[str]:
-    """Constraints, formulas and rules need whole rows."""
+def _rules(table: Any, schema: Path) -> Iterator[str]:
+    """Constraints, formulas and rules need whole rows, and the schema itself."""
     from dpsynth.schema.constraint_tables import allowed_table
     from dpsynth.schema.encode import encode_column
     from dpsynth.schema.row_checks import violations
+    from dpsynth.schema.schema import Schema
 
-    frame = table.to_pandas()
-    for constraint in schema.constraints:
-        codes = [
-            encode_column(column, frame[column.name], schema.missing_values)
-            for name in constraint.columns
-            for column in schema.modelled
-            if column.name == name
-        ]
-        if not allowed_table(schema, constraint)[tuple(codes)].all():
+    try:
+        known = Schema.load(schema)
+    except SchemaError as error:
+        raise StorageError("The document of the schema cannot be read.") from error
+    frame, modelled = table.to_pandas(), {column.name: column for column in known.modelled}
+    for constraint in known.constraints:
+        codes = tuple(
+            encode_column(modelled[name], frame[name], known.missing_values) for name in constraint.columns
+        )
+        if not allowed_table(known, constraint)[codes].all():
             yield f"Rows break the constraint on {list(constraint.columns)}."
-    for words, broken in violations(schema, frame).items():
+    for words, broken in violations(known, frame).items():
         if broken.any():
             yield f"Rows break the rule: {words}."

@@ -298,7 +298,7 @@ def _number(name: str, value: object) -> int | float:
 
 
 def _moments(field: Json, constraints: Json) -> Arguments:
-    type_name = field.get("type", "datetime")
+    type_name = str(field.get("type", "datetime"))
     pattern = field.get("format")
     pattern = None if pattern in ("default", "any") else pattern
     bounds = {key: constraints[key] for key in ("minimum", "maximum") if key in constraints}

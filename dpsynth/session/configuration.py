@@ -5,9 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["configuration_of"]
+if TYPE_CHECKING:
+    from dpsynth.privacy.budget import Budget
+    from dpsynth.schema.schema import Schema
+
+__all__ = ["chosen", "configuration_of"]
+
+
+def chosen(generator: Any, schema: Schema, budget: Budget) -> Any:
+    """The generator; of one that chooses another by public facts alone (`resolved`), that one."""
+    resolved = getattr(generator, "resolved", None)
+    return generator if resolved is None else resolved(schema, budget)
 
 
 def configuration_of(item: object) -> Any:

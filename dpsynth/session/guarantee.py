@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dpsynth import _validate
 from dpsynth._version import __version__
 from dpsynth.errors import StorageError
 from dpsynth.privacy.accountant import price
@@ -157,9 +158,9 @@ class Guarantee:
         Raises:
             StorageError: A field is missing, unknown or does not fit the events.
         """
-        body = dict(data)
-        if body.pop("kind", None) != _KIND:
+        if not isinstance(data, Mapping) or data.get("kind") != _KIND:
             raise StorageError(f"Expected a guarantee of kind {_KIND!r}.")
+        body = {name: value for name, value in data.items() if name != "kind"}
         certifiable = body.pop("certifiable", None)
         try:
             body["unit"] = Unit(**body["unit"])
@@ -169,6 +170,7 @@ class Guarantee:
             body["ledger"] = LedgerRecord.from_json(body["ledger"])
             body["taints"] = tuple(body["taints"])
             guarantee = cls(**body)
+            _validate.non_negative("epsilon", guarantee.epsilon)
         except (KeyError, TypeError) as error:
             raise StorageError(
                 "The guarantee lacks a field, or has one that this version does not know."

@@ -24,7 +24,7 @@ from dpsynth.session._spending import Spending
 from dpsynth.session._vault import PrivateTable, content_of
 from dpsynth.session.best import Best, Candidates, best_run
 from dpsynth.session.checkpoint import Checkpoint, seed_of
-from dpsynth.session.configuration import configuration_of
+from dpsynth.session.configuration import chosen, configuration_of
 from dpsynth.session.discover import discover, needs_categories, plan_discovery
 from dpsynth.session.guarantee import Guarantee, LedgerPosition, LedgerRecord
 from dpsynth.session.measurer import Door, Fits
@@ -304,11 +304,7 @@ class Session:
             )
 
     def _told(self, generator: object) -> dict[str, Any]:
-        """The configuration of `generator`, or of the one that it chooses in public."""
-        resolved = getattr(generator, "resolved", None)
-        told: dict[str, Any] = configuration_of(
-            generator if resolved is None else resolved(self._schema, self._granted)
-        )
+        told: dict[str, Any] = configuration_of(chosen(generator, self._schema, self._granted))
         return told
 
     def _ask(self, mechanism: Mechanism, columns: Sequence[Any]) -> Measurement:

@@ -1,12 +1,15 @@
 """A frontier in closed form: from the noise of the plan, the public sizes and a number of rows. No data.
 
-Everything is an expected total variation distance, d. A table of c cells, each with Gaussian noise of sigma,
-is expected to be c sqrt(2/pi) sigma / (2 n) from the truth of n rows, and never more than 1.
+Everything is an expected total variation distance. A cell of a table is wrong by the mean absolute noise,
+sqrt(2/pi) sigma, or by what it holds if that is less, as cleaned counts are not negative; the rule is that of
+`generators.one_ways`. What cells hold is not known, so the shares of values are taken to fall as 1 / rank
+(Zipf's law), which suits counts of people better than equal shares, where no cell is small.
 
 - *independent*: the distance of a product from a product is at most the sum of the distances of the factors,
   so a pair has the noise of two columns, and a triple that of three. What columns have in common is lost.
-- *mst*: a chosen pair has its own noise. The pairs that are not chosen are taken for independent. Which ones
-  are chosen is not known beforehand, so a pair of average size is assumed.
+- *mst*: a chosen pair has its own noise, and no more than two columns have that are taken for independent.
+  Which ones are chosen is not known beforehand, so the mean over all pairs is taken. The others have the
+  noise of their columns, and half of what independent columns lose: so much the best tree leaves on Adult.
 - *allpairs*: a pair has the noise over buckets and what buckets blur, by the rule that the method itself
   plans with (`generators.buckets`), here for columns whose codes are used evenly, and the noise of its two
   columns. Where that is worse than independent columns, the method counts no pairs, and so does the formula.
@@ -47,6 +50,7 @@ __all__ = ["CLOSED_FORMS", "analytic"]
 
 CLOSED_FORMS = ("independent", "mst", "allpairs")
 _ASSOCIATION = 0.1
+_LEFT_BY_A_TREE = 0.5
 _NOTES = (
     "An expectation, not a run: cleaning the answers makes runs better, values that are rare or uneven and "
     "associations of three columns make them worse. Ask `proxy` for bands.",
@@ -130,9 +134,11 @@ class _World:
         pairs = tuple(itertools.combinations(sizes, 2))
         return cls(domain=domain, unit=schema.unit, rows=rows, association=association, pairs=pairs)
 
-    def distance(self, cells: float, sigma: float) -> float:
-        """Expected of a table of noisy counts."""
-        return min(1.0, cells * sigma / math.sqrt(2 * math.pi) / self.rows)
+    def distance(self, cells: int, sigma: float) -> float:
+        """Expected of a table of noisy counts whose shares fall as 1 / rank."""
+        shares = 1 / np.arange(1, cells + 1)
+        wrong = np.minimum(math.sqrt(2 / math.pi) * sigma / self.rows, shares / shares.sum())
+        return float(wrong.sum()) / 2
 
     def column(self, mu: float) -> float:
         """The mean over columns, where they are asked together at `mu`."""
@@ -140,6 +146,10 @@ class _World:
         sizes = self.domain.shape(asked.columns) or (1,)
         found = zip(sizes, asked.mechanism.sigmas(self.unit), strict=True)
         return float(np.mean([self.distance(cells, sigma) for cells, sigma in found]))
+
+    def alone(self, column: float) -> tuple[float, float]:
+        """Of a pair and of a triple of independent columns."""
+        return 2 * column + self.association, 3 * column + 2 * self.association
 
     def sigma(self, mu: float) -> float:
         """Of a cell if a single pair were asked."""
@@ -176,24 +186,27 @@ def _distances(plan: Plan, world: _World) -> tuple[float, float]:
         )
     mus = _mus(plan)
     column = world.column(mus["one-way counts"])
-    alone = (2 * column + world.association, 3 * column + 2 * world.association)
     if "pair counts" not in mus or not world.pairs:
-        return alone
+        return world.alone(column)
     if plan.method == "mst":
-        return _of_tree(mus["pair counts"], _edges(plan), alone, world)
+        return _of_tree(mus["pair counts"], _edges(plan), world.alone(column), world)
     pair = _of_buckets(mus["pair counts"], world) + 2 * column
-    return min(alone, (pair, 2 * pair))
+    return min(world.alone(world.column(math.hypot(*mus.values()))), (pair, 2 * pair))
 
 
 def _of_tree(mu: float, edges: int, alone: tuple[float, float], world: _World) -> tuple[float, float]:
     """The mean over pairs, of which only the edges were counted; precision goes by size^(2/3)."""
-    cells = np.array([left * right for left, right in world.pairs], np.float64)
-    each = cells ** (2 / 3)
+    cells = [left * right for left, right in world.pairs]
+    each = np.array(cells, np.float64) ** (2 / 3)
     sigmas = world.sigma(mu) * np.sqrt(edges * each.mean() / each)
     counted = float(np.mean([world.distance(k, s) for k, s in zip(cells, sigmas, strict=True)]))
     share = min(edges / len(cells), 1.0)
-    pair = share * counted + (1 - share) * alone[0]
-    return pair, share * 2 * counted + (1 - share) * alone[1]
+    kept = (1 - _LEFT_BY_A_TREE) * world.association
+    others = (alone[0] - kept, alone[1] - 2 * kept)
+    return (
+        share * min(counted, alone[0]) + (1 - share) * others[0],
+        share * min(2 * counted, alone[1]) + (1 - share) * others[1],
+    )
 
 
 def _of_buckets(mu: float, world: _World) -> float:

@@ -279,7 +279,7 @@ class _Sweep:
             else Disclosure(kind="dp", epsilon=epsilon, delta=delta, release=release),
             notes=(
                 f"Scores are noisy: each is within {width:.2g} of the exact one, 95 % of the time. They are "
-                "on the cells of the schema.",
+                "on the cells of the schema, and a choice speaks of such scores.",
             ),
         )
 

@@ -67,7 +67,7 @@ class _Frame:
 def svg(frontier: Frontier) -> str:
     """The whole picture."""
     frame = _frame(frontier)
-    height = _TOP + _PLOT + 62 + 12 * len(frontier.methods)
+    height = _TOP + _PLOT + 62 + 15 * len(frontier.methods)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="frontier" role="img" '
         f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}">',
@@ -137,7 +137,8 @@ def _axes(frontier: Frontier, frame: _Frame) -> Iterator[str]:
         yield f'<line class="axis" x1="{_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
         yield f'<text class="soft" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
     last = -math.inf
-    for point in {point.epsilon: point for point in frontier.points}.values():
+    worst = sorted(frontier.points, key=lambda point: (point.epsilon, point.advantage))
+    for point in {point.epsilon: point for point in worst}.values():  # of several methods the riskiest
         x = frame.x(point.epsilon)
         if x - last < _CLOSE:
             continue
@@ -173,7 +174,7 @@ def _series(frontier: Frontier, frame: _Frame, place: int, method: str) -> Itera
         x, y = frame.x(point.epsilon), frame.y(band.median)
         title = f"<title>{_words(point, frontier)}</title>"
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}">{title}</circle>'
-    y = _TOP + _PLOT + 50 + 12 * place
+    y = _TOP + _PLOT + 52 + 15 * place
     yield f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}">{escape(_short(method))}</text>'
     yield (
         f'<line x1="{_WIDTH - 42}" y1="{y}" x2="{_WIDTH - 8}" y2="{y}" stroke="{colour}" stroke-width="2.5" '

@@ -44,7 +44,7 @@ def frontier(
     mode          what is read                                             what it costs
     ============  =======================================================  ===========================
     analytic      nothing                                                  nothing
-    proxy         public or simulated rows, or those of an earlier release nothing
+    proxy         rows that are public, simulated or released before       nothing
     bootstrap     a model that was paid for                                nothing more
     nested        the private table, once                                  its largest epsilon, once
     trajectory    the private table, one training                          that of the one run
@@ -77,8 +77,8 @@ def frontier(
     if epsilons is None and "epsilons" in signature.parameters:
         epsilons = EPSILONS
     named = {"methods": methods, "epsilons": epsilons}
-    given = {**{name: value for name, value in named.items() if value is not None}, **options}
-    places = _places(mode, data, schema, accounted=accounted)
+    places, known = _places(mode, data, schema, accounted=accounted)
+    given = {**known, **{name: value for name, value in named.items() if value is not None}, **options}
     try:
         signature.bind(*places, **given)
     except TypeError as error:
@@ -86,8 +86,8 @@ def frontier(
     return function(*places, **given)
 
 
-def _places(mode: Mode, data: Any, schema: Any, *, accounted: bool) -> list[Any]:
-    """The arguments by position that a mode takes."""
+def _places(mode: Mode, data: Any, schema: Any, *, accounted: bool) -> tuple[list[Any], dict[str, Any]]:
+    """What a mode reads, by position, and the schema by its name; each only where the mode takes it."""
     if mode == "analytic" and data is not None:
         raise ConfigurationError("The mode 'analytic' opens no data: leave the data out.")
     if mode != "analytic" and data is None:
@@ -97,13 +97,13 @@ def _places(mode: Mode, data: Any, schema: Any, *, accounted: bool) -> list[Any]
             raise ConfigurationError(
                 "The mode 'bootstrap' takes the schema of its model: leave `schema` out."
             )
-        return [data]
+        return [data], {}
     if schema is None:
         raise ConfigurationError(f"The mode {mode!r} needs a schema.")
-    known = _schema(schema)
+    known = {"schema": _schema(schema)}
     if mode == "analytic":
-        return [known]
-    return [_rows(data) if mode == "proxy" or not accounted else data, known]
+        return [], known
+    return [_rows(data) if mode == "proxy" or not accounted else data], known
 
 
 def _schema(schema: Any) -> Any:

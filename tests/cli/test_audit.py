@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from auditing.broken_library import cheap_event
 from typer.testing import CliRunner
 
+from dpsynth import auditing
 from dpsynth.auditing import Evidence, audit_structure, made_up, structural
 from dpsynth.cli.app import app
 from dpsynth.generators.independent import Independent
@@ -45,34 +43,30 @@ def test_a_failed_check_is_exit_code_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("level", "module", "function", "option", "number"),
+    ("method", "level", "function", "option", "argument"),
     [
-        ("sampler", "dpsynth.auditing.sampler", "audit_sampler", "draws", 50),
-        ("end-to-end", "dpsynth.auditing.end_to_end", "audit_runs", "runs", 7),
+        ("independent", "sampler", "audit_sampler", "draws", "draws"),
+        ("independent", "end-to-end", "audit_runs", "runs", "runs"),
+        ("dpvae", "end-to-end", "audit_canaries", "runs", "canaries"),
     ],
 )
 def test_other_levels_are_handed_on(
-    level: str, module: str, function: str, option: str, number: int, monkeypatch: pytest.MonkeyPatch
+    method: str, level: str, function: str, option: str, argument: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[dict[str, object]] = []
+    evidence = audit_structure(Independent())
 
     def audited(generator: Any, **more: object) -> Evidence:
         calls.append(more)
-        return audit_structure(generator)
+        return evidence
 
-    monkeypatch.setitem(sys.modules, module, _module(module, function, audited))
-    assert run("independent", "--level", level, f"--{option}", number).exit_code == 0
-    assert run("independent", "--level", level).exit_code == 0
-    assert [call.get(option) for call in calls] == [number, None]
+    monkeypatch.setattr(auditing, function, audited)
+    assert run(method, "--level", level, f"--{option}", 7).exit_code == 0
+    assert run(method, "--level", level).exit_code == 0
+    assert [call.get(argument) for call in calls] == [7, None]
 
 
 def test_an_unknown_level_is_refused() -> None:
     result = run("independent", "--level", "deep")
     assert result.exit_code == 1
     assert "level" in str(result.exception)
-
-
-def _module(name: str, function: str, act: Callable[..., object]) -> ModuleType:
-    module = ModuleType(name)
-    setattr(module, function, act)
-    return module

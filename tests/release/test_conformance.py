@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dpsynth import Formula, ImpossibleCombinations, InequalityChain, Schema
+from dpsynth.errors import StorageError
 from dpsynth.release.conformance import faults
 from dpsynth.schema.columns import Boolean, Categorical, Datetime, Identifier, Integer, Real, Text
 from dpsynth.schema.decode import decode_table
@@ -42,7 +43,8 @@ def table() -> pd.DataFrame:
 def found(frame: pd.DataFrame, folder: Path, *, rows: int = ROWS, schema: Schema = SCHEMA) -> tuple[str, ...]:
     path = folder / "data.parquet"
     frame.to_parquet(path, index=False)
-    return faults(path, schema, rows=rows)
+    schema.save(folder / "schema.json")
+    return faults(path, folder / "schema.json", rows=rows)
 
 
 def test_what_a_model_draws_conforms(tmp_path: Path) -> None:
@@ -98,4 +100,14 @@ def test_texts_are_no_numbers(tmp_path: Path) -> None:
     frame["worked"] = "many"
     assert "'worked'" in found(frame, tmp_path)[0]
     (tmp_path / "data.parquet").write_bytes(b"PAR1 and no more")
-    assert faults(tmp_path / "data.parquet", SCHEMA, rows=ROWS) == ("The file cannot be read as Parquet.",)
+    assert faults(tmp_path / "data.parquet", tmp_path / "schema.json", rows=ROWS) == (
+        "The file cannot be read as Parquet.",
+    )
+
+
+def test_a_schema_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    found(table(), tmp_path)
+    for text in ("no json", "[]", '{"fields": [{"type": "number"}]}'):
+        (tmp_path / "schema.json").write_text(text)
+        with pytest.raises(StorageError, match="cannot be read"):
+            faults(tmp_path / "data.parquet", tmp_path / "schema.json", rows=ROWS)

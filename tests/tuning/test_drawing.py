@@ -144,3 +144,9 @@ def test_axes_show_the_direct_model() -> None:
     axes = Axes()
     plot(frontier_of({}, points=(scored,), metric="tstr", direct={1.0: 0.7}), axes)
     assert axes.told("plot")[-1][0] == ([1.0], [0.7])
+
+
+def test_of_several_methods_the_largest_risk_stands_under_an_epsilon() -> None:
+    points = (point("mst", 1.0, [0.5], advantage=0.4), point("zero", 1.0, [0.5], advantage=0.1))
+    assert "70 %" in texts(frontier_of({}, points=points).to_svg())
+    assert "55 %" not in texts(frontier_of({}, points=points).to_svg())
