@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 import dpsynth
-from dpsynth.errors import BudgetExceededError, ConfigurationError
+from dpsynth.errors import BudgetExceededError, ConfigurationError, StorageError
 from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.ledger import Ledger
@@ -121,6 +122,23 @@ def test_a_setting_found_by_looking_is_in_the_certificate(
     assert predicate["generator"]["configuration"]["noise_weight"] == found.values["noise_weight"]
     verdict = dpsynth.verify(out, trust=[Path(f"{key}.pub")], ledger=book)
     assert verdict.ok, verdict
+
+
+@pytest.mark.parametrize("base", [None, Budget(epsilon=0.6, delta=1e-6)])
+def test_a_selected_model_is_saved_with_its_own_transcript_and_no_other(
+    frame: pd.DataFrame, schema: Schema, ledger: Ledger, tmp_path: Path, base: Budget | None
+) -> None:
+    more = {"schema": schema, "ledger": ledger, "dataset": "people", "budget": BUDGET}
+    model = select(frame, candidates=[MST()], base=base, repetitions=LAW, **more).fitted  # type: ignore[arg-type]
+    model.save(tmp_path / "model.dps")
+    assert dpsynth.load(tmp_path / "model.dps").transcript is not None
+    dearer = select(
+        frame, candidates=[MST()], repetitions=LAW, **(more | {"budget": Budget(epsilon=6.0, delta=1e-6)})
+    ).fitted  # type: ignore[arg-type]
+    forged = replace(model, transcript=dearer.transcript)
+    forged.save(tmp_path / "forged.dps")
+    with pytest.raises(StorageError, match="not the one of its guarantee"):
+        dpsynth.load(tmp_path / "forged.dps")
 
 
 def test_what_cannot_be_selected_is_refused_before_anything(
