@@ -17,7 +17,14 @@ from dpsynth.generators.independent import Independent
 from dpsynth.generators.mst import MST
 from dpsynth.ledger import Ledger
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import RepeatSelectEvent, event_from_json
+from dpsynth.privacy.events import (
+    ComposedEvent,
+    GaussianEvent,
+    PoissonGaussianEvent,
+    RepeatSelectEvent,
+    ZCDPEvent,
+    event_from_json,
+)
 from dpsynth.privacy.repeats import Repetitions
 from dpsynth.release.keys import new_key
 from dpsynth.schema.constraints import ImpossibleCombinations
@@ -187,3 +194,17 @@ def test_a_judge_knows_how_noisy_it_is(frame: pd.DataFrame, schema: Schema) -> N
     assert np.std(scores) == pytest.approx(stated, rel=0.35)
     assert 0.3 < np.mean(scores) < 1.0
     assert isinstance(LAW.event((judge.plan(schema, budget).steps[0].event,)), RepeatSelectEvent)
+
+
+def test_the_events_of_a_winner_are_those_of_one_alternative() -> None:
+    from dpsynth.generators.store import _within
+
+    counts = GaussianEvent(mu=0.1)
+    step = PoissonGaussianEvent(sampling_rate=0.1, noise_multiplier=2.0, steps=1)
+    both = ComposedEvent(events=(counts, step, counts))
+    assert _within([counts, step], both)  # the last one is that of the score
+    assert not _within([step], both)
+    assert _within([counts], ZCDPEvent(rho=0.0051))
+    assert not _within([counts], ZCDPEvent(rho=0.0049))
+    assert not _within([step], ZCDPEvent(rho=9.0))
+    assert not _within([counts], counts)
