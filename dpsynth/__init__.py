@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from dpsynth.session import Guarantee, PrivateTable, Replay, Session
     from dpsynth.tuning import frontier
+    from dpsynth.tuning.tune import tune
 
     load = FittedModel.load
 
@@ -84,6 +85,7 @@ __all__ = [
     "price",
     "publish",
     "synthesize",
+    "tune",
     "verify",
 ]
 
@@ -114,7 +116,7 @@ _HOMES = {
         "UniqueKey",
     ),
     "dpsynth.session": ("Guarantee", "PrivateTable", "Replay", "Session"),
-    "dpsynth.tuning": ("frontier",),
+    "dpsynth.tuning": ("frontier", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

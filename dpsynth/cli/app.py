@@ -15,6 +15,7 @@ from dpsynth.cli.keys import keys_app
 from dpsynth.cli.ledger import ledger_app
 from dpsynth.cli.release import release, sign
 from dpsynth.cli.sweep import sweep
+from dpsynth.cli.tune import tune
 from dpsynth.cli.verify import verify
 from dpsynth.errors import DpsynthError
 
@@ -37,6 +38,7 @@ app.command()(evaluate)
 app.command()(report)
 app.command()(simulate.simulate)
 app.command()(sweep)
+app.command()(tune)
 app.command()(release)
 app.command()(sign)
 app.command()(verify)

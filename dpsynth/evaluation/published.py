@@ -6,7 +6,6 @@ for each pair one cell changes by one row. So the mean distance over all pairs c
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dpsynth.errors import ConfigurationError
 from dpsynth.evaluation.accuracy import Classifier, PublishedAccuracy, check_target
+from dpsynth.evaluation.pair_gaps import counted_pairs, pair_counts, pair_gaps
 from dpsynth.evaluation.results import Disclosure, Part, Result
 from dpsynth.ledger import Spend
-from dpsynth.mechanisms import GaussianMechanism, Marginal, MarginalGap, NoisyScores, Total, on_grid
+from dpsynth.mechanisms import GaussianMechanism, Marginal, NoisyScores, Total
 from dpsynth.privacy.accountant import price
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.calibrate import mu_of
@@ -40,7 +39,6 @@ __all__ = ["PublishedScores", "published_scores", "require_room"]
 
 _ACCURACY = 0.25  # of the whole budget, for the holdout
 _TOTAL, _GROUPS = 0.1, 0.3  # of mu squared; the rest is for the distances
-_MOST_PAIRS, _MOST_CELLS = 500, 2**16
 _NORMAL = 1.96
 
 
@@ -93,13 +91,8 @@ class PublishedScores:
         return GaussianMechanism(queries=(Total(),), mus=(self._share(budget, _TOTAL),))
 
     def _distances(self, schema: Schema, budget: Budget, *, rows: float) -> NoisyScores:
-        cliques = _pairs(schema)
-        sizes = [schema.domain.shape(clique) for clique in cliques]
-        counts = [self._counts(clique, shape) for clique, shape in zip(cliques, sizes, strict=True)]
-        scale = rows / max(len(next(iter(self.codes.values()))), 1)
-        score = MarginalGap(cliques=cliques, estimates=tuple(on_grid(one * scale, 0) for one in counts))
         kept = 1 - _TOTAL - (_GROUPS if self.protected else 0.0)
-        return NoisyScores(score=score, mu=self._share(budget, kept))
+        return pair_gaps(self.codes, schema, rows=rows, mu=self._share(budget, kept))
 
     def _groups(self, schema: Schema, budget: Budget) -> GaussianMechanism:
         queries = tuple(Marginal((name,)) for name in self.protected)
@@ -108,12 +101,8 @@ class PublishedScores:
         each = self._share(budget, _GROUPS / len(queries))
         return GaussianMechanism(queries=queries, mus=(each,) * len(queries))
 
-    def _counts(self, clique: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        cells = np.ravel_multi_index(tuple(self.codes[name] for name in clique), shape)
-        return np.bincount(cells, minlength=math.prod(shape))
-
     def _shares(self, schema: Schema, name: str, noisy: np.ndarray[Any, Any]) -> Result:
-        own = self._counts((name,), schema.domain.shape((name,)))
+        own = pair_counts(self.codes, (name,), schema.domain.shape((name,)))
         real, synthetic = noisy / max(noisy.sum(), 1), own / max(own.sum(), 1)
         gaps = np.abs(real - synthetic)
         labels = code_labels(next(column for column in schema.modelled if column.name == name))
@@ -207,7 +196,7 @@ def require_room(
         ConfigurationError: Pairs, or predictions of the target, cannot be counted.
         BudgetExceededError: The account has no room. Nothing was drawn.
     """
-    _pairs(schema)
+    counted_pairs(schema)
     if target is not None:
         check_target(schema, target)
     spends = []
@@ -241,15 +230,6 @@ def _classed(session: Session, found: Result | tuple[Result, ...]) -> list[Resul
 
 def _mu(budget: Budget) -> float:
     return mu_of(budget) * (1 - 1e-9)  # parts that are rounded up add up to less than the whole
-
-
-def _pairs(schema: Schema) -> tuple[tuple[str, ...], ...]:
-    """All pairs whose tables are small; where they are many, every so many of them: a public choice."""
-    names = schema.domain.columns
-    pairs = [pair for pair in itertools.combinations(names, 2) if schema.domain.cells(pair) <= _MOST_CELLS]
-    if not pairs:
-        raise ConfigurationError("Expected at least two columns whose pairs of values can be counted.")
-    return tuple(pairs[:: math.ceil(len(pairs) / _MOST_PAIRS)])
 
 
 def _distance(

@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from dpsynth.generators.measured import measured_tables
 from dpsynth.generators.registry import model_class
 from dpsynth.mechanisms import Measurement
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import event_from_json
+from dpsynth.privacy.composition import compose
+from dpsynth.privacy.events import ComposedEvent, Event, RepeatSelectEvent, ZCDPEvent, event_from_json
 from dpsynth.schema.schema import Schema
 from dpsynth.session.guarantee import Guarantee
 from dpsynth.session.transcript import Transcript
@@ -140,7 +142,22 @@ def _transcript(schema: Schema, arrays: _Arrays, guarantee: Guarantee) -> Transc
         raise StorageError("The transcript in the model file cannot be read.") from error
     transcript = Transcript(schema=schema, budget=budget, measurements=measurements, tainted=tainted)
     events = [measurement.event for measurement in measurements]
-    if sum(sizes) != len(counts) or list(guarantee.events[len(guarantee.events) - len(events) :]) != events:
+    if sum(sizes) != len(counts) or not _paid(events, guarantee):
         raise StorageError("The transcript in the model file is not the one of its guarantee.")
     measured_tables(transcript)
     return transcript
+
+
+def _paid(events: list[Event], guarantee: Guarantee) -> bool:
+    """Whether these are the last events of the run, or those of one run among which the best was selected."""
+    if list(guarantee.events[len(guarantee.events) - len(events) :]) == events:
+        return True
+    selections = [one for one in guarantee.events if isinstance(one, RepeatSelectEvent)]
+    return any(_within(events, run) for one in selections for run in one.events)
+
+
+def _within(events: list[Event], run: Event) -> bool:
+    if isinstance(run, ZCDPEvent):
+        rho = compose(events).rho
+        return rho is not None and rho <= Fraction(run.rho)
+    return isinstance(run, ComposedEvent) and list(run.events[: len(events)]) == events

@@ -13,10 +13,12 @@ from dpsynth.privacy.events import (
     NonPrivateEvent,
     PoissonGaussianEvent,
     RepeatedEvent,
+    RepeatSelectEvent,
     ZCDPEvent,
     event_from_json,
 )
 from dpsynth.privacy.filters import BasicFilter, Filter, GDPFilter, ZCDPFilter
+from dpsynth.privacy.repeats import Repetitions, base_of
 from dpsynth.privacy.risk import Risk, powers, risk
 from dpsynth.privacy.unit import Relation, Unit
 
@@ -36,11 +38,14 @@ __all__ = [
     "Price",
     "Profile",
     "Relation",
+    "RepeatSelectEvent",
     "RepeatedEvent",
+    "Repetitions",
     "Risk",
     "Unit",
     "ZCDPEvent",
     "ZCDPFilter",
+    "base_of",
     "calibrate",
     "event_from_json",
     "fits",

@@ -14,9 +14,11 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
 from dpsynth import _validate
-from dpsynth.errors import UnsupportedEventError
+from dpsynth.errors import ConfigurationError, UnsupportedEventError
 
 Json: TypeAlias = "dict[str, Any]"
+
+_MOST_RUNS = 1e6  # more cannot be waited for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,6 +142,48 @@ class ComposedEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RepeatSelectEvent(Event):
+    """The best of a random number of independent runs; the others, and their number, stay secret.
+
+    Papernot and Steinke (2022). Each run releases a score with its answers, and the best score wins.
+
+    Attributes:
+        events: What one run may spend: one of these events, which are not composed with one another. Which
+            one it is, a run draws itself, from a fixed law and without looking at the data.
+        distribution: Law of the number of runs: "negative-binomial" (truncated: at least one run) or
+            "poisson" (there may be none).
+        mean: Expected number of runs.
+        eta: Shape of the negative binomial law: 0 is the logarithmic one, 1 the geometric one.
+    """
+
+    name: ClassVar[str] = "repeat-select/1"
+    events: tuple[Event, ...]
+    distribution: str
+    mean: float
+    eta: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.events or len(set(self.events)) < len(self.events):
+            raise ConfigurationError("Expected at least one event that a run may spend, and each once.")
+        least = {"negative-binomial": 1.0, "poisson": 0.0}.get(self.distribution)
+        if least is None:
+            raise ConfigurationError(
+                f"Expected the law 'negative-binomial' or 'poisson', got {self.distribution!r}."
+            )
+        if not least <= _validate.positive("mean", self.mean) <= _MOST_RUNS:
+            raise ConfigurationError(f"Expected a mean from {least:g} to {_MOST_RUNS:g}, got {self.mean!r}.")
+        if not 0 <= _validate.number("eta", self.eta) <= (_MOST_RUNS if least else 0):
+            raise ConfigurationError(f"Expected eta >= 0, and 0 for a Poisson law, got {self.eta!r}.")
+        # One spelling of each number, so that equal events have equal digests.
+        object.__setattr__(self, "mean", float(self.mean))
+        object.__setattr__(self, "eta", float(self.eta))
+
+    def __str__(self) -> str:
+        law = f"{self.distribution}, mean = {self.mean:.4g}, eta = {self.eta:.4g}"
+        return f"repeat-select({law}; each run {' or '.join(map(str, self.events))})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NonPrivateEvent(Event):
     """A step without any guarantee. Representable, so that it can never be left out in silence."""
 
@@ -169,6 +213,7 @@ def _known() -> dict[str, Callable[..., Event]]:
         PoissonGaussianEvent,
         RepeatedEvent,
         ComposedEvent,
+        RepeatSelectEvent,
         NonPrivateEvent,
     )
     return {cls.name: cls for cls in classes}

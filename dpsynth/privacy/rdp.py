@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dpsynth.privacy.composition import Composition, event_pure, event_rho, up
-from dpsynth.privacy.events import Event, LaplaceEvent, PoissonGaussianEvent
+from dpsynth.privacy import _selecting
+from dpsynth.privacy.composition import Composition, compose, event_pure, event_rho, up
+from dpsynth.privacy.events import Event, LaplaceEvent, PoissonGaussianEvent, RepeatSelectEvent
 from dpsynth.privacy.zcdp import order_bound
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -42,11 +43,29 @@ def log_delta(cumulants: Floats, epsilon: float) -> float:
 def _cumulants(event: Event) -> Floats | None:
     if isinstance(event, PoissonGaussianEvent):
         return _poisson_gaussian(event.sampling_rate, event.noise_multiplier)
+    if isinstance(event, RepeatSelectEvent):
+        return _repeat_select(event)
     rho, pure = event_rho(event), event_pure(event)
     bound = None if rho is None else _concentrated(rho)
     if bound is None or pure is None:
         return bound
     return np.minimum(bound, _bounded(up(pure), laplace=isinstance(event, LaplaceEvent)))
+
+
+def _repeat_select(event: RepeatSelectEvent) -> Floats | None:
+    """The best of a random number of runs; None if one run may fail, or has no Rényi divergences.
+
+    A run draws its alternative from a fixed law and tells it, so at each order its divergence is that of the
+    worst alternative at most.
+    """
+    found: list[Floats] = []
+    for alternative in event.events:
+        composition = compose([alternative])
+        run = cumulants(composition)
+        if run is None or composition.failure > 0 or not composition.protected:
+            return None
+        found.append(run)
+    return _selecting.cumulants(np.max(found, axis=0), event, orders=ORDERS)
 
 
 def _concentrated(rho: Fraction) -> Floats | None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from dpsynth.errors import BudgetExceededError, MechanismError, PrivacyError
+from dpsynth.errors import BudgetExceededError, PrivacyError
 from dpsynth.ledger import Account, Ledger, Reservation, Spend, Standing
-from dpsynth.mechanisms import MECHANISMS, tainted
 from dpsynth.mechanisms.base import Measurement, Mechanism
-from dpsynth.mechanisms.encoded import EncodedTable
 from dpsynth.privacy.events import Event, event_from_json
-from dpsynth.privacy.filters import Filter, filter_for
 from dpsynth.privacy.unit import Unit
+from dpsynth.session._draws import Draws
 from dpsynth.session.checkpoint import Checkpoint
-from dpsynth.session.plan import Step
 
 __all__ = ["Spending"]
 
 
-class Spending:
+class Spending(Draws):
     """One reservation and everything that is drawn under it.
 
     Privacy: a draw happens only if it is the next step of what was committed, and only after its event
@@ -27,17 +23,11 @@ class Spending:
     """
 
     def __init__(self, ledger: Ledger, account: Account, unit: Unit) -> None:
+        super().__init__(unit)
         self._ledger = ledger
         self._account = account
-        self._unit = unit
         self._standing: Standing | None = None
         self._record: Checkpoint | None = None
-        self._steps: tuple[Step, ...] = ()
-        self._filter: Filter | None = None
-        self._filter_label = ""
-        self.measurements: list[Measurement] = []
-        self.labels: list[str] = []
-        self.tainted = False
 
     @property
     def started(self) -> bool:
@@ -48,11 +38,6 @@ class Spending:
     def reservation(self) -> Reservation:
         """What was set aside."""
         return self._held().reservation
-
-    @property
-    def steps(self) -> int:
-        """How many draws were committed so far."""
-        return len(self._steps)
 
     def reserve(
         self, spend: Spend, *, method: str, plan_digest: str, record: Checkpoint | None = None
@@ -86,18 +71,6 @@ class Spending:
             )
         self._record, self.tainted = record, record.transcript.tainted
 
-    def commit_steps(self, steps: Sequence[Step]) -> None:
-        """Fix the next draws: their events, in order."""
-        self._steps = (*self._steps, *steps)
-
-    def commit_filter(self, step: Step) -> None:
-        """Let everything after the fixed draws pass as long as a filter over `step` has room.
-
-        Raises:
-            UnsupportedEventError: No filter theorem covers the event of `step`.
-        """
-        self._filter, self._filter_label = filter_for(step.event), step.label
-
     def draw(self, mechanism: Mechanism, table: Any) -> Measurement:
         """Record the draw in the ledger, then run `mechanism` on `table`; or answer from the record.
 
@@ -108,31 +81,26 @@ class Spending:
             LedgerError: Another process drew under this reservation, or a draw of it failed.
             MechanismError: It failed; its price stays spent.
         """
-        if type(mechanism) not in MECHANISMS:
-            raise PrivacyError(
-                f"{type(mechanism).__name__} is no mechanism of dpsynth.mechanisms. "
-                "Only reviewed mechanisms may touch private data."
-            )
-        event = mechanism.event()
-        label, after = self._admit(event)
-        if isinstance(table, EncodedTable):
-            mechanism.check(table.domain, self._unit)  # whatever can be refused without data is refused first
+        label, after = self._admit(mechanism, table)
         done = len(self.measurements)
         if self._record is not None and done < len(self._held().events):
             measurement, label = _known(self._record, done, mechanism, label)
             self._keep(measurement, label)
             return measurement
-        self._ledger.draw(self._held().reservation, event.to_json(), position=done)
-        self._filter = after
-        try:
-            measurement = mechanism.run(table, self._unit)
-        except Exception:  # noqa: BLE001 - whatever it says may quote the data
-            raise MechanismError(f"The mechanism for {label!r} failed. Its price stays spent.") from None
-        self.tainted = self.tainted or tainted()
-        self._keep(measurement, label)
+        self._ledger.draw(self._held().reservation, mechanism.event().to_json(), position=done)
+        measurement = self._run(mechanism, table, label, after)
         if self._record is not None:  # not above: of two processes only the one that draws may write
             self._record.after(self.measurements, self.labels, tainted=self.tainted).save()
         return measurement
+
+    def book(self, event: Event) -> None:
+        """Record `event` in the ledger as the one draw of this reservation, and close it before it happens.
+
+        For a whole whose parts stay secret: neither how many there are nor how long they take is in the
+        ledger, whose entries tell when they were made.
+        """
+        self._ledger.draw(self._held().reservation, event.to_json(), position=0)
+        self._ledger.commit(self._held().reservation)
 
     def finish(self) -> None:
         """Mark the reservation as used.
@@ -140,28 +108,9 @@ class Spending:
         Raises:
             PrivacyError: Not everything that was committed was drawn.
         """
-        if len(self.measurements) < len(self._steps):
-            raise PrivacyError(
-                "The generator asked less than it planned: where a run stops must not depend on answers."
-            )
+        super().finish()
         if not self._held().committed:
             self._ledger.commit(self._held().reservation)
-
-    def _keep(self, measurement: Measurement, label: str) -> None:
-        self.measurements.append(measurement)
-        self.labels.append(label)
-
-    def _admit(self, event: Event) -> tuple[str, Filter | None]:
-        """The label of the draw and the filter after it, if what was committed has room for `event`."""
-        done = len(self.measurements)
-        if done < len(self._steps) and self._steps[done].event == event:
-            return self._steps[done].label, self._filter
-        if done >= len(self._steps) and self._filter is not None:
-            return self._filter_label, self._filter.spend(event)
-        raise BudgetExceededError(
-            "The generator asked for something that its plan does not hold. "
-            "`plan` and `fit` of a generator must agree on every event, in order."
-        )
 
     def _held(self) -> Standing:
         if self._standing is None:

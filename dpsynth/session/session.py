@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dpsynth import _validate
 from dpsynth.errors import BudgetExceededError, ConfigurationError, DataError, PrivacyError
 from dpsynth.ledger import Account, Cap, Ledger, Spend
+from dpsynth.mechanisms import tainted
 from dpsynth.mechanisms.partition import PartitionSelection
 from dpsynth.privacy.accountant import Price, price
 from dpsynth.privacy.budget import Budget
@@ -21,10 +22,12 @@ from dpsynth.privacy.calibrate import rho_of
 from dpsynth.privacy.events import Event, ZCDPEvent
 from dpsynth.session._spending import Spending
 from dpsynth.session._vault import PrivateTable, content_of
+from dpsynth.session.best import Best, Candidates, best_run
 from dpsynth.session.checkpoint import Checkpoint, seed_of
 from dpsynth.session.configuration import chosen, configuration_of
 from dpsynth.session.discover import discover, needs_categories, plan_discovery
 from dpsynth.session.guarantee import Guarantee, LedgerPosition, LedgerRecord
+from dpsynth.session.measurer import Door, Fits
 from dpsynth.session.plan import Commitment
 from dpsynth.session.progress import Progress
 from dpsynth.session.transcript import Transcript
@@ -32,38 +35,11 @@ from dpsynth.session.transcript import Transcript
 if TYPE_CHECKING:
     from dpsynth.mechanisms.base import Measurement, Mechanism
     from dpsynth.schema.schema import Schema
-    from dpsynth.session.measurer import Measurer
     from dpsynth.session.plan import Plan
 
 __all__ = ["Session"]
 
-FittedT_co = TypeVar("FittedT_co", covariant=True)
-
-
-class Fits(Protocol[FittedT_co]):
-    """What a session needs of a generator."""
-
-    def plan(self, schema: Schema, budget: Budget) -> Plan:
-        """What `fit` will ask."""
-        ...
-
-    def fit(self, measurer: Measurer, *, rng: Any = None) -> FittedT_co:
-        """Measure and return a model."""
-        ...
-
-
-class _Door:
-    """The measurer of a run. It holds one function; the rows are behind it."""
-
-    __slots__ = ("budget", "measure", "schema")
-
-    def __init__(self, schema: Schema, budget: Budget, measure: Callable[[Mechanism], Measurement]) -> None:
-        self.schema = schema
-        self.budget = budget
-        self.measure = measure
-
-    def select(self, mechanism: Mechanism) -> int:
-        return int(self.measure(mechanism).values[0][0])
+FittedT = TypeVar("FittedT")
 
 
 class Session:
@@ -90,6 +66,7 @@ class Session:
         self._committed: Commitment | None = None
         self._configuration: dict[str, Any] = {}
         self._cost: Price | None = None
+        self._best: Best[Any] | None = None
 
     @classmethod
     def open(
@@ -171,12 +148,12 @@ class Session:
 
     def run(
         self,
-        generator: Fits[FittedT_co],
+        generator: Fits[FittedT],
         *,
         rng: object = None,
         progress: Callable[[Progress], None] | None = None,
         checkpoint: str | Path | None = None,
-    ) -> FittedT_co:
+    ) -> FittedT:
         """Commit the generator's plan, then fit it on measurements. Once for each session.
 
         Args:
@@ -200,24 +177,14 @@ class Session:
         Privacy: unit, sensitivities and events are those of the plan's mechanisms; the price of all of
             them is in the ledger before the first is drawn.
         """
-        if self._plan is not None:
-            raise PrivacyError("This session has had its run. Open another session for another budget.")
-        if not self._schema.complete:
-            raise DataError(
-                f"The schema does not say what these columns may hold: {list(self._schema.unknown)}. Declare "
-                "their categories or bounds, or buy them from the budget with discovery."
-            )
-        if self._schema.constraints and not getattr(generator, "holds_zeros", False):
-            raise ConfigurationError(
-                "The schema has constraints: run `with_constraints(generator, schema)` instead."
-            )
+        self._require_ready((generator,))
         plan = generator.plan(self._schema, self._granted)
         events = (*(m.event for m in self._spending.measurements), *plan.events)
         self._adaptive = plan.adaptive or self._bought > 0
         cost = self._price(events, adaptive=self._adaptive, thorough=plan.thorough)
         record = None if checkpoint is None else self._record(Path(checkpoint), rng)
         self._plan = plan
-        self._commit(plan)
+        self._spending.commit(plan)
         if not self._spending.started:
             self._reserve(cost, plan.commitment, record=record)
         table = content_of(self._table).table(self._schema.modelled)
@@ -236,20 +203,64 @@ class Session:
                 )
             return measurement
 
-        model = generator.fit(_Door(self._schema, self._granted, measure), rng=record.seed if record else rng)
+        model = generator.fit(Door(self._schema, self._granted, measure), rng=record.seed if record else rng)
         self._spending.finish()
-        settings = configuration_of(chosen(generator, self._schema, self._granted))
-        self._place, self._configuration = self._recorded(), settings
+        self._place, self._configuration = self._recorded(), self._told(generator)
         return model
+
+    def select(self, candidates: Candidates[FittedT]) -> Best[FittedT]:
+        """Run candidates a random number of times and return the best run. Once for each session.
+
+        Args:
+            candidates: The configured methods, what rates them, and what one run may spend.
+
+        Returns:
+            The winner. The guarantee of this session tells the price of the selection, its transcript what
+            the winner measured.
+
+        Raises:
+            DataError: Parts of the schema are still unknown.
+            ConfigurationError: The schema has constraints and a candidate does not hold them.
+            PrivacyError: The session has had its run, or no run gave a model. Its price stays spent.
+            BudgetExceededError: The selection costs more than the budget, or the ledger has no room; nothing
+                was drawn.
+
+        Privacy: the price of the whole selection (`RepeatSelectEvent`) is in the ledger, as one draw, before
+            the first run. The number of runs and the losers never leave. How long all of it took is
+            outside the guarantee, and tells about how many runs there were: do not publish it.
+        """
+        if self._spending.started:
+            raise PrivacyError("A selection is all that a session does. Open another session.")
+        self._require_ready(candidates.generators)
+        plans = candidates.plans(self._schema)
+        event = candidates.event(*plans)
+        cost = self._price((event,), adaptive=False)
+        self._plan = plans[0][0]  # the session has had its run, whatever comes; the winner's takes its place
+        self._reserve(cost, Commitment(method="the best of several runs", adaptive=False, events=(event,)))
+        self._spending.book(event)
+        place = self._recorded()
+        self._spending.tainted = tainted()
+        table = content_of(self._table).table(self._schema.modelled)
+        best = best_run(candidates, event, plans, self._schema, table)
+        if best is None:
+            raise PrivacyError(
+                "No run gave a model. Why is not shown, and the price stays spent. Try the candidates one by "
+                "one on a public table: an error of their configuration shows there."
+            )
+        self._granted = candidates.measured
+        self._best, self._plan = best, best.plan
+        self._place, self._configuration = place, self._told(best.generator)
+        return best
 
     @property
     def transcript(self) -> Transcript:
         """The public record of the finished run (without discovery, whose result is the schema)."""
         self._finished()
+        own = self._spending.measurements[self._bought :]
         return Transcript(
             schema=self._schema,
             budget=self._granted,
-            measurements=tuple(self._spending.measurements[self._bought :]),
+            measurements=tuple(own) if self._best is None else self._best.measurements,
             tainted=self._spending.tainted,
         )
 
@@ -260,6 +271,9 @@ class Session:
             PrivacyError: The run is not finished.
         """
         plan, place, committed, cost = self._finished()
+        events, labels = tuple(m.event for m in self._spending.measurements), tuple(self._spending.labels)
+        if self._best is not None:
+            events, labels = committed.events, (committed.method,)
         return Guarantee(
             epsilon=cost.epsilon,
             delta=cost.delta,
@@ -269,12 +283,29 @@ class Session:
             partition=self._account.partition,
             method=plan.method,
             configuration=self._configuration,
-            events=tuple(m.event for m in self._spending.measurements),
-            labels=tuple(self._spending.labels),
+            events=events,
+            labels=labels,
             committed=committed,
             ledger=place,
             taints=self._taints(),
         )
+
+    def _require_ready(self, generators: Sequence[object]) -> None:
+        if self._plan is not None:
+            raise PrivacyError("This session has had its run. Open another session for another budget.")
+        if not self._schema.complete:
+            raise DataError(
+                f"The schema does not say what these columns may hold: {list(self._schema.unknown)}. Declare "
+                "their categories or bounds, or buy them from the budget with discovery."
+            )
+        if self._schema.constraints and not all(getattr(one, "holds_zeros", False) for one in generators):
+            raise ConfigurationError(
+                "The schema has constraints: run `with_constraints(generator, schema)` instead."
+            )
+
+    def _told(self, generator: object) -> dict[str, Any]:
+        told: dict[str, Any] = configuration_of(chosen(generator, self._schema, self._granted))
+        return told
 
     def _ask(self, mechanism: Mechanism, columns: Sequence[Any]) -> Measurement:
         content = content_of(self._table)
@@ -282,14 +313,6 @@ class Session:
         return self._spending.draw(
             mechanism, content.labels(columns[0]) if whole else content.encode(columns)
         )
-
-    def _commit(self, plan: Plan) -> None:
-        if not plan.adaptive:
-            self._spending.commit_steps(plan.steps)
-            return
-        if len(plan.steps) != 1:
-            raise PrivacyError("An adaptive plan has one step: the whole that its draws may cost together.")
-        self._spending.commit_filter(plan.steps[0])
 
     def _price(self, events: Sequence[Event], *, adaptive: bool, thorough: bool = False) -> Price:
         cost = price(events, delta=self._budget.delta, adaptive=adaptive, thorough=thorough)

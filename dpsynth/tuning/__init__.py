@@ -6,20 +6,35 @@ from dpsynth.tuning.analytic import analytic
 from dpsynth.tuning.bootstrap import bootstrap
 from dpsynth.tuning.choice import Choice
 from dpsynth.tuning.confidential import accounted, unaccounted
+from dpsynth.tuning.judges import PairJudge
 from dpsynth.tuning.knee import Knee, knee
 from dpsynth.tuning.modes import frontier
 from dpsynth.tuning.nested import nested, nested_price
 from dpsynth.tuning.proxy import proxy
+from dpsynth.tuning.raising import Criterion, Raised, raise_budget
 from dpsynth.tuning.result import Band, Cost, Frontier, FrontierPoint
+from dpsynth.tuning.selection import Selected, select
+from dpsynth.tuning.spaces import LogRange, OneOf, Range, Space, space
 from dpsynth.tuning.trajectory import trajectory
+from dpsynth.tuning.tune import Trial, Tuned, tune
 
 __all__ = [
     "Band",
     "Choice",
     "Cost",
+    "Criterion",
     "Frontier",
     "FrontierPoint",
     "Knee",
+    "LogRange",
+    "OneOf",
+    "PairJudge",
+    "Raised",
+    "Range",
+    "Selected",
+    "Space",
+    "Trial",
+    "Tuned",
     "accounted",
     "analytic",
     "bootstrap",
@@ -28,6 +43,10 @@ __all__ = [
     "nested",
     "nested_price",
     "proxy",
+    "raise_budget",
+    "select",
+    "space",
     "trajectory",
+    "tune",
     "unaccounted",
 ]

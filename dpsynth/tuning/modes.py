@@ -22,7 +22,7 @@ _HOMES: dict[tuple[Mode, bool], tuple[str, str]] = {
     ("bootstrap", True): ("dpsynth.tuning.bootstrap", "bootstrap"),
     ("nested", True): ("dpsynth.tuning.nested", "nested"),
     ("trajectory", True): ("dpsynth.tuning.trajectory", "trajectory"),
-    ("select", True): ("dpsynth.tuning.selection", "select"),
+    ("select", True): ("dpsynth.tuning.selected", "selected"),
     ("confidential", True): ("dpsynth.tuning.confidential", "accounted"),
     ("confidential", False): ("dpsynth.tuning.confidential", "unaccounted"),
 }

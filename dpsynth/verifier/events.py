@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,6 +17,7 @@ __all__ = ["AccountingError", "Atom", "Run", "number", "read"]
 
 _DEEPEST = 32
 _MOST = 10**30
+_MOST_RUNS = 1e6
 _RANGE = (1e-150, 1e150)  # sizes beyond have no use and would leave the range of floats when squared
 
 
@@ -26,17 +27,21 @@ class AccountingError(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Atom:
-    """One kind of step that is not a plain Gaussian: `laplace`, `exponential`, `pure`, `zcdp` or `poisson`.
+    """One kind of step that is not a plain Gaussian.
 
     Attributes:
-        kind: Which theorem covers it.
-        size: epsilon, rho, or for `poisson` the noise multiplier.
+        kind: Which theorem covers it: `laplace`, `exponential`, `pure`, `zcdp`, `poisson` or `best`.
+        size: epsilon, rho, for `poisson` the noise multiplier, for `best` the mean number of runs.
         rate: The sampling rate of `poisson`; 1 otherwise.
+        shape: For `best` that of the law of the number of runs: infinite for a Poisson law.
+        runs: For `best` what one run may be: one of these.
     """
 
     kind: str
     size: float
     rate: float = 1.0
+    shape: float = 0.0
+    runs: tuple[Run, ...] = ()
 
     @property
     def pure(self) -> Fraction | None:
@@ -68,7 +73,7 @@ class Atom:
 _PI_ABOVE = Fraction(3141592653589794, 10**15)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Run:
     """All events of a run, merged.
 
@@ -104,11 +109,15 @@ def read(events: Sequence[Mapping[str, Any]]) -> Run:
     """
     if isinstance(events, (str, bytes, Mapping)) or not isinstance(events, Sequence):
         raise AccountingError("Expected the events as a list of JSON objects.")
+    return _merged(enumerate(events, start=1), "Event {}", _DEEPEST)
+
+
+def _merged(events: Iterable[tuple[int, object]], where: str, depth: int) -> Run:
     mus: Counter[float] = Counter()
     atoms: Counter[Atom] = Counter()
     squared, failure, protected = Fraction(0), Fraction(0), True
-    for place, event in enumerate(events, start=1):
-        for name, fields, times in _leaves(event, f"Event {place}", 1, _DEEPEST):
+    for place, event in events:
+        for name, fields, times in _leaves(event, where.format(place), 1, depth):
             match name:
                 case "gaussian/1":
                     mus[fields["mu"]] += times
@@ -123,6 +132,8 @@ def read(events: Sequence[Mapping[str, Any]]) -> Run:
                 case "poisson-gaussian/1":
                     step = Atom("poisson", fields["noise_multiplier"], fields["sampling_rate"])
                     atoms[step] += times * fields["steps"]
+                case "repeat-select/1":
+                    atoms[_best(**fields, where=where.format(place))] += times
                 case _:
                     atoms[Atom(name.partition("/")[0], next(iter(fields.values())))] += times
     return Run(squared + _sum_of_squares(mus), tuple(sorted(atoms.items())), failure, protected)
@@ -169,6 +180,24 @@ def _words(value: object, where: str) -> str:
     return value
 
 
+def _listed(value: object, where: str) -> Sequence[object]:
+    if not isinstance(value, (list, tuple)):
+        raise AccountingError(f"{where}: expected a list.")
+    return value
+
+
+def _best(events: Sequence[Run], distribution: str, mean: float, eta: float, *, where: str) -> Atom:
+    """The best of a random number of runs. A run may not fail: failures of all runs would add up."""
+    least = {"negative-binomial": 1.0, "poisson": 0.0}.get(distribution)
+    if least is None:
+        raise AccountingError(f"{where}: unknown law {distribution!r} of the number of runs.")
+    if not (least <= mean <= _MOST_RUNS and eta <= (_MOST_RUNS if least else 0)):
+        raise AccountingError(f"{where}: mean or eta out of range for the law of the number of runs.")
+    if not events or any(run.failure or not run.protected for run in events):
+        raise AccountingError(f"{where}: expected at least one kind of run, and none that may fail.")
+    return Atom("best", mean, shape=eta if least else math.inf, runs=tuple(sorted(set(events))))
+
+
 _FIELDS: dict[str, dict[str, Callable[[object, str], Any]]] = {
     "gaussian/1": {"mu": _size},
     "laplace/1": {"epsilon": _size},
@@ -177,6 +206,7 @@ _FIELDS: dict[str, dict[str, Callable[[object, str], Any]]] = {
     "approximate/1": {"epsilon": number, "delta": number},
     "poisson-gaussian/1": {"sampling_rate": _rate, "noise_multiplier": _size, "steps": _count},
     "non-private/1": {"reason": _words},
+    "repeat-select/1": {"events": _listed, "distribution": _words, "mean": _size, "eta": number},
 }
 _FOLDS = {"repeated/1": {"event", "times"}, "composed/1": {"events"}}
 
@@ -193,22 +223,22 @@ def _leaves(event: object, where: str, times: int, depth: int) -> Iterator[tuple
     if set(event) != expected:
         odd = ", ".join(sorted(map(repr, set(event) ^ expected)))
         raise AccountingError(f"{where} ({name}): missing or unknown fields: {odd}.")
-    if name in _FIELDS:
-        yield (
-            name,
-            {key: rule(event[key], f"{where} ({name}), {key}") for key, rule in _FIELDS[name].items()},
-            times,
-        )
-        return
     if depth == 0:
         raise AccountingError(f"{where}: events nested more than {_DEEPEST} deep.")
+    if name in _FIELDS:
+        fields = {key: rule(event[key], f"{where} ({name}), {key}") for key, rule in _FIELDS[name].items()}
+        if name == "repeat-select/1":
+            runs = enumerate(fields["events"], start=1)
+            fields["events"] = [_merged([run], f"{where}, run {{}}", depth - 1) for run in runs]
+        yield name, fields, times
+        return
     if name == "repeated/1":
         times = _count(
             times * _count(event["times"], f"{where} ({name}), times"), f"{where}, repeated in all"
         )
-    inner = [event["event"]] if name == "repeated/1" else event["events"]
-    if not isinstance(inner, (list, tuple)):
-        raise AccountingError(f"{where} ({name}), events: expected a list.")
+    inner = (
+        [event["event"]] if name == "repeated/1" else _listed(event["events"], f"{where} ({name}), events")
+    )
     for part in inner:
         yield from _leaves(part, where, times, depth - 1)
 

@@ -11,7 +11,7 @@ __all__ = ["grouped", "plan_digests"]
 
 Event: TypeAlias = "Mapping[str, Any]"
 
-_REAL = frozenset({"mu", "epsilon", "delta", "rho", "sampling_rate", "noise_multiplier"})
+_REAL = frozenset({"mu", "epsilon", "delta", "rho", "sampling_rate", "noise_multiplier", "mean", "eta"})
 _MOST_BYTES = 2**28
 
 

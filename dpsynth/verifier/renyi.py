@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from .events import Atom, Run
 from .normal import log_tail
+from .repeats import best_of
 from .rounding import UNIT, LogDelta, above
 
 __all__ = ["beside_gaussians", "by_orders", "concentrated_log_delta", "orders_tell_more"]
@@ -133,13 +134,31 @@ def _crossing(flat: _Line, steep: _Line) -> float:
 
 def _lines(run: Run, squared_mu: Fraction) -> list[_Line]:
     """The line of each order, and that of delta = 1."""
+    total = _totals(run, squared_mu)
+    lines = [(_height(part, alpha - 1), alpha - 1) for part, alpha in zip(total, ORDERS, strict=True)]
+    return [(0.0, 0.0), *((height, steep) for height, steep in lines if height < _LARGE)]
+
+
+def _totals(run: Run, squared_mu: Fraction) -> list[float]:
+    """The cumulants of all atoms, and of Gaussians of this size, at `ORDERS`."""
     total = [_concentrated(above(squared_mu / 2), alpha) for alpha in ORDERS]
     for atom, times in run.atoms:
         for place, part in enumerate(_cumulants(atom)):
             total[place] += times * part
     slack = 1 + 4 * UNIT * (len(run.atoms) + 2)
-    lines = [(_height(part * slack, alpha - 1), alpha - 1) for part, alpha in zip(total, ORDERS, strict=True)]
-    return [(0.0, 0.0), *((height, steep) for height, steep in lines if height < _LARGE)]
+    return [part * slack for part in total]
+
+
+def _best(atom: Atom) -> tuple[float, ...]:
+    """The best of several runs. Which kind a run is, it draws and tells: the worst kind bounds each order."""
+    kinds = [_totals(run, run.squared_mu) for run in atom.runs]
+    run = [max(parts) for parts in zip(*kinds, strict=True)]
+    lines = [(_height(part, alpha - 1), alpha - 1) for part, alpha in zip(run, ORDERS, strict=True)]
+
+    def log_delta(epsilon: float) -> float:
+        return min(0.0, *(height - steep * epsilon for height, steep in lines))
+
+    return best_of(run, ORDERS, mean=atom.size, shape=atom.shape, log_delta=log_delta)
 
 
 def _concentrated(rho: float, alpha: float) -> float:
@@ -153,6 +172,8 @@ def _cumulants(atom: Atom) -> tuple[float, ...]:
         whole = [_poisson(atom.rate, atom.size, order) for order in _WHOLE]
         # A cumulant is convex in the order and 0 at order 1: the chord to order 2 lies above it.
         return (*((alpha - 1) * whole[0] for alpha in _BETWEEN), *whole)
+    if atom.kind == "best":
+        return _best(atom)
     rho, pure = above(atom.rho or Fraction(0)), atom.pure
     bounds = [_concentrated(rho, alpha) for alpha in ORDERS]
     if pure is None:

@@ -47,6 +47,7 @@ CURATED = [
     "price",
     "publish",
     "synthesize",
+    "tune",
     "verify",
 ]
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")

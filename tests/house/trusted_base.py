@@ -28,7 +28,7 @@ SILENT = {
     tokenize.ENDMARKER,
 }
 ENCODER = PACKAGE / "schema" / "encode.py"
-BUDGET = 5765
+BUDGET = 6102
 """Most lines of code; blank lines, comments and docstrings do not count."""
 
 

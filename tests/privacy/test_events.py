@@ -16,6 +16,7 @@ from dpsynth.privacy.events import (
     NonPrivateEvent,
     PoissonGaussianEvent,
     RepeatedEvent,
+    RepeatSelectEvent,
     ZCDPEvent,
     event_from_json,
 )
@@ -31,6 +32,12 @@ EVENTS = [
     RepeatedEvent(event=RepeatedEvent(event=GaussianEvent(mu=0.1), times=2), times=3),
     ComposedEvent(events=(GaussianEvent(mu=0.1), ApproximateEvent(epsilon=0.0, delta=1e-9))),
     ComposedEvent(events=()),
+    RepeatSelectEvent(events=(ZCDPEvent(rho=0.1),), distribution="negative-binomial", mean=10, eta=1),
+    RepeatSelectEvent(
+        events=(GaussianEvent(mu=0.1), ComposedEvent(events=(ZCDPEvent(rho=0.1), GaussianEvent(mu=0.2)))),
+        distribution="poisson",
+        mean=0.5,
+    ),
     NonPrivateEvent(reason="the test wants it"),
 ]
 
