@@ -171,7 +171,7 @@ def never_entered(patch: pytest.MonkeyPatch) -> None:
 def _drawn(self: Any, mechanism: Any, table: Any, *, entered: bool) -> Measurement:
     """A draw whose entry in the ledger comes after it, or not at all."""
     event = mechanism.event()
-    label, self._filter = self._admit(event)
+    label, self._filter = self._admit(mechanism, table)
     measurement: Measurement = mechanism.run(table, self._unit)
     if entered:
         self._ledger.draw(self._held().reservation, event.to_json(), position=len(self.measurements))

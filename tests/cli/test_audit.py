@@ -47,7 +47,7 @@ def test_a_failed_check_is_exit_code_one(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ("independent", "sampler", "audit_sampler", "draws", "draws"),
         ("independent", "end-to-end", "audit_runs", "runs", "runs"),
-        ("dpvae", "end-to-end", "audit_canaries", "runs", "canaries"),
+        pytest.param("dpvae", "end-to-end", "audit_canaries", "runs", "canaries", marks=pytest.mark.slow),
     ],
 )
 def test_other_levels_are_handed_on(

@@ -115,6 +115,7 @@ def test_plan_and_check_open_no_data(folder: Path, capsys: pytest.CaptureFixture
     assert "two processor cores" not in said  # nothing to train
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_deep_method_says_how_long_training_takes(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

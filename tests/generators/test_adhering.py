@@ -89,6 +89,7 @@ def table(schema: Schema, rows: int = 60, seed: int = 0, **fixed: Any) -> pd.Dat
     return adhering_table(Even(schema=schema), rows, np.random.default_rng(seed), fixed)[0]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(kept=st.sets(st.sampled_from(RULES)), rows=st.integers(0, 80), seed=st.integers(0, 2**32))
 def test_any_rules_hold_in_every_row(kept: set[RowRule], rows: int, seed: int) -> None:

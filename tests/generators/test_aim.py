@@ -150,6 +150,7 @@ def test_a_set_whose_noise_no_table_can_exceed_is_not_offered(measurer: Build) -
         assert max(choice.score.penalties) < 2**10 * 2 * 400
 
 
+@pytest.mark.slow
 def test_candidates_stay_within_memory_and_the_smallest_are_kept(measurer: Build) -> None:
     asked = measurer(ring(20_000, 14, size=8), epsilon=5.0)
     least = next(megabytes for megabytes in itertools.count(1) if holds(asked.schema, megabytes * 2**20))

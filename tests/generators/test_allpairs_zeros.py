@@ -85,6 +85,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     return Schema(columns=tuple(columns), constraints=tuple(constraints))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     schema=schemas(),
@@ -215,6 +216,7 @@ def test_a_class_without_rows(measurer: Build) -> None:
     assert model.marginal(["c0"])[1] == 0.0
 
 
+@pytest.mark.slow
 def test_too_many_classes_are_refused_before_anything_is_asked() -> None:
     size = 400
     diagonal = FunctionalDependency(determinants=("c0",), dependent="c1", mapping={i: i for i in range(size)})

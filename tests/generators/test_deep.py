@@ -37,7 +37,9 @@ def made(budget: Budget = BUDGET, *, share: float = 0.2, schedule: Schedule = BR
     return design(AllPairs(), CRITIC, SCHEMA, budget, share=share, schedule=schedule)
 
 
-@pytest.mark.parametrize(("share", "thorough"), [(0.2, True), (0.2, False), (0.6, False)])
+@pytest.mark.parametrize(
+    ("share", "thorough"), [pytest.param(0.2, True, marks=pytest.mark.slow), (0.2, False), (0.6, False)]
+)
 def test_counts_and_training_take_the_whole_budget(share: float, thorough: bool) -> None:
     schedule = Schedule(rounds=2, steps=10, sampling_rate=0.1, thorough=thorough)
     plan = made(share=share, schedule=schedule).plan("mine", SCHEMA)

@@ -144,6 +144,7 @@ def test_a_model_is_saved_with_the_counts_of_its_transcript(ledger: Ledger, tmp_
     assert [m.event for m in kept] == [m.event for m in fitted.transcript.measurements]
 
 
+@pytest.mark.slow
 def test_a_thorough_price_is_read_back(ledger: Ledger, tmp_path: Path) -> None:
     """No other accountant covers what privacy loss distributions do."""
     schedule = Schedule(rounds=1, steps=2, sampling_rate=0.1)

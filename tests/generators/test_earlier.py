@@ -86,6 +86,7 @@ def same(left: Model, right: Model) -> bool:
     return header == other and all(np.array_equal(arrays[name], others[name]) for name in arrays)
 
 
+@pytest.mark.slow
 def test_two_releases_are_about_as_good_as_one_at_their_joint_price(run: Build) -> None:
     codes = table(10_000, 1)
     _, first = run(codes, 0.5)
@@ -208,6 +209,7 @@ def test_full_tables_of_any_method_join_merged_ones(run: Build, measurer: Build)
     assert gap(model) < 0.6 * gap(without)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "helps"), [(0.3, 0.6), (1.0, 0.9)])
 def test_good_public_data_help_and_bad_ones_hurt_little(run: Build, epsilon: float, helps: float) -> None:
     codes, elsewhere = table(10_000, 1), table(20_000, 2)

@@ -207,6 +207,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
     return where
 
 
+@pytest.mark.slow
 @given(questions(), st.integers(0, 2**32))
 @settings(max_examples=150)
 def test_with_hardly_any_noise_the_truth_is_always_inside(where: dict[str, Any], seed: int) -> None:
@@ -272,6 +273,7 @@ def test_laplace_intervals_cover() -> None:
     assert covered([error_bars(model(), each, where, level=level) for each in quarter], truth) < level - 0.05
 
 
+@pytest.mark.slow
 def test_bounds_cover_where_they_are_tight() -> None:
     """Every row with a = 3 has b = 3: the upper bound is the truth itself, and only its slack protects it."""
     rows, where, level = values(), {"a": 3, "b": 3}, 0.95

@@ -57,6 +57,7 @@ def test_a_contradiction_ends_between_both() -> None:
     np.testing.assert_allclose(found[0], (left + right) / 2, atol=8)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.sampled_from([0.2, 0.5, 0.9]))
 def test_zeros_go_through_the_whole_fit(seed: int, share: float) -> None:
     """Any margins, any noise: no NaN, zeros in every table, margins that are met."""

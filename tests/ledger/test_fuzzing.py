@@ -79,6 +79,7 @@ def test_a_file_that_is_cut_or_longer(book: Book, cut: int, filler: bytes) -> No
     assert entries(place) in (None, written)
 
 
+@pytest.mark.slow
 @given(
     column=st.sampled_from(["seq", "prev", "body", "digest"]),
     value=st.none() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=50) | st.text(max_size=50),

@@ -126,7 +126,13 @@ def test_evidence(change: Any) -> None:
     assert found.passed
 
 
-@pytest.fixture(scope="module", params=["independent", "allpairs", "privbayes", "mst"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "independent",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("allpairs", "privbayes", "mst")),
+    ],
+)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     case = cases()[0]
     with Ledger.in_memory() as ledger:

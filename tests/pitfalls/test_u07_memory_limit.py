@@ -52,7 +52,8 @@ def test_a_fit_stays_near_the_planned_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "size", "megabytes", "target"), [(8, 120, 64, None), (12, 60, 64, "c0"), (24, 40, 80, None)]
+    ("columns", "size", "megabytes", "target"),
+    [(8, 120, 64, None), (12, 60, 64, "c0"), pytest.param(24, 40, 80, None, marks=pytest.mark.slow)],
 )
 def test_allpairs_stays_within_its_declared_limit(
     columns: int, size: int, megabytes: int, target: str | None

@@ -34,7 +34,7 @@ def test_a_rest_that_does_nothing_leaves_the_exact_gaussian(mu: float, epsilon: 
         assert nothing.log_delta(epsilon + 0.2 * mu) <= exact + 0.05
 
 
-@pytest.mark.parametrize("mu", [0.15, 1.0])
+@pytest.mark.parametrize("mu", [0.15, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("rate", "multiplier", "steps"), [(0.05, 16.0, 400), (0.02, 2.0, 1000), (0.3, 8.0, 50)]
 )

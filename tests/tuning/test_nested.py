@@ -175,7 +175,7 @@ def test_an_account_without_room_stops_it_before_the_first_draw(
     assert [entry.content["kind"] for entry in ledger.entries()].count("draw") == 0
 
 
-@pytest.mark.parametrize("method", ["aim", "dpvae"])
+@pytest.mark.parametrize("method", ["aim", pytest.param("dpvae", marks=pytest.mark.slow)])
 def test_methods_that_one_run_does_not_tell_are_refused_before_they_cost(
     method: str, schema: Schema, frame: pd.DataFrame, ledger: Ledger
 ) -> None:

@@ -153,6 +153,7 @@ def test_the_order_and_the_grouping_of_events_do_not_matter() -> None:
 atoms = st.sampled_from([GAUSSIAN, LAPLACE, CHOICE, ZCDP, PURE, FAILURE])
 
 
+@pytest.mark.slow
 @given(st.lists(atoms, min_size=1, max_size=4), st.floats(1e-9, 0.1), st.booleans())
 @settings(max_examples=6, deadline=None)
 def test_a_price_grows_with_every_event_and_falls_with_delta(

@@ -107,6 +107,7 @@ def test_thorough_claims_about_typical_plans_are_proved(events: list[Event], del
     compare(events, delta, adaptive=False, thorough=True)
 
 
+@pytest.mark.slow
 def test_claims_that_only_orders_prove_are_proved() -> None:
     """zCDP steps have no loss distribution, and below 1e-13 the first accountant asks for none."""
     events = [GaussianEvent(mu=0.6), LaplaceEvent(epsilon=0.5), ZCDPEvent(rho=0.01)]
@@ -143,7 +144,7 @@ def test_both_read_every_event_alike() -> None:
         [GaussianEvent(mu=0.5)],
         [GaussianEvent(mu=0.168), RepeatedEvent(event=ExponentialEvent(epsilon=0.02), times=13)],
         [ZCDPEvent(rho=0.1)],
-        [LaplaceEvent(epsilon=0.7), GaussianEvent(mu=0.2)],
+        pytest.param([LaplaceEvent(epsilon=0.7), GaussianEvent(mu=0.2)], marks=pytest.mark.slow),
     ],
 )
 def test_the_risk_card_is_proved(events: list[Event]) -> None:

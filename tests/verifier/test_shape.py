@@ -54,6 +54,7 @@ def test_the_certificate_of_the_tests_has_the_form(release: Release) -> None:
     assert errors(release.statement) == ()
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutations_are_judged_as_by_another_validator(release: Release, data: st.DataObject) -> None:
