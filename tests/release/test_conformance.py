@@ -137,3 +137,13 @@ def test_both_forms_hold_the_same_rows(tmp_path: Path) -> None:
         tmp_path / "data.parquet", tmp_path / "schema.json", rows=ROWS, text=tmp_path / "data.csv"
     )
     assert "data.csv" in fault
+
+
+@pytest.mark.parametrize(("step", "wrong"), [(1, 5001), (1, -1), (3, 4)])
+def test_many_whole_numbers_are_judged_by_their_range_and_step(step: int, wrong: int, tmp_path: Path) -> None:
+    schema = Schema(columns=(Integer(name="pay", minimum=0, maximum=4998, step=step),))
+    numbers = np.arange(0, 4999, step)
+    frame = pd.DataFrame({"pay": numbers})
+    assert found(frame, tmp_path, rows=len(frame), schema=schema) == ()
+    frame.loc[7, "pay"] = wrong
+    assert len(found(frame, tmp_path, rows=len(frame), schema=schema)) == 1
