@@ -41,8 +41,14 @@ def verify(
     if folder is None:
         raise ConfigurationError("Name the folder of a release.")
     from dpsynth.release.verification import verify as check
+    from dpsynth.verifier.check import read_certificate
+    from dpsynth.verifier.verdict import plain
 
     found = check(folder, trust=tuple(trust or ()), any_key=any_key, policy=policy, ledger=ledger)
     typer.echo(json.dumps(found.to_json(), indent=2) if as_json else found.to_text())
+    if found.ok and not as_json:
+        told = read_certificate(folder)["predicate"]["risk"]
+        words = [*told["sentences"], *(one["evidence"] for one in told["assessment"])]
+        typer.echo("\n".join(["", "What it means for one person:", *(f"- {plain(one)}" for one in words)]))
     if not found.ok:
         raise typer.Exit(1)

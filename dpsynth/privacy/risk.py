@@ -114,11 +114,11 @@ def _risk(basis: str, figures: tuple[float, float, float], epsilon: float, delta
         sentences=(
             _odds(epsilon, delta),
             "Whoever has to guess whether you are in the data is right 50 times in 100 without the release, "
-            f"and with it at most {_shown(50 * (1 + advantage))} times in 100.",
+            f"and with it at most {rounded_up(50 * (1 + advantage))} times in 100.",
             "An attacker who wrongly accuses 10 in 1,000 people outside the data recognises at most "
-            f"{_shown(1000 * at_1_percent)} in 1,000 people inside it.",
+            f"{rounded_up(1000 * at_1_percent)} in 1,000 people inside it.",
             "An attacker who wrongly accuses 1 in 1,000 people outside the data recognises at most "
-            f"{_shown(1000 * at_0_1_percent)} in 1,000 people inside it.",
+            f"{rounded_up(1000 * at_0_1_percent)} in 1,000 people inside it.",
         ),
     )
 
@@ -133,11 +133,11 @@ def _odds(epsilon: float, delta: float) -> str:
     )
     return (
         "Somebody who holds it 1:1 that you are in the data can, by seeing the release, come to at most "
-        f"{_shown(math.exp(epsilon))}:1{failure}."
+        f"{rounded_up(math.exp(epsilon))}:1{failure}."
     )
 
 
-def _shown(value: float) -> str:
+def rounded_up(value: float) -> str:
     """Three significant digits, rounded up."""
     scale = 10.0 ** (2 - math.floor(math.log10(value)))
     return f"{math.ceil(value * scale) / scale:,.10g}"
@@ -155,7 +155,7 @@ def assessment(curve: Mapping[float, float]) -> dict[str, str]:
     Returns:
         Sentences for singling out, linkability and inference. They are evidence, not a verdict.
     """
-    few, some, half = (_shown(1000 * min(1.0, curve[rate])) for rate in (0.01, 0.1, 0.5))
+    few, some, half = (rounded_up(1000 * min(1.0, curve[rate])) for rate in (0.01, 0.1, 0.5))
     end = " Evidence for your assessment: whether the risk is acceptable is yours to decide."
     return {
         "singling out": "Whoever names one person's presence by chance in 10 of 1,000 cases does so in at "

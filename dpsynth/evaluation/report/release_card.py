@@ -11,6 +11,7 @@ from dpsynth.errors import PrivacyError
 from dpsynth.evaluation.report.page import page, section, table
 from dpsynth.evaluation.report.results_table import results_table
 from dpsynth.evaluation.results import Evaluation
+from dpsynth.privacy.risk import assessment, powers, rounded_up
 
 if TYPE_CHECKING:
     from dpsynth.session import Guarantee
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FILE_NAME", "release_card"]
 
 FILE_NAME = "release-card.html"
+_RATES = (0.001, 0.01, 0.05, 0.1, 0.5)
 _BANNER = "May be published: this page holds public facts and noisy answers that the ledger has."
 
 
@@ -45,6 +47,7 @@ def release_card(
     words = "".join(f"<p>{escape(line)}</p>" for line in guarantee.in_words().split("\n") if line.strip())
     body = [
         section("What is promised", words, _facts(guarantee)),
+        section("What it means for one person", *_risk(guarantee)),
         section("What spent it", _spending(guarantee)),
         section("Scores", results_table(evaluation.results, caption="Public, or paid from the ledger"))
         if evaluation is not None
@@ -65,6 +68,27 @@ def _facts(guarantee: Guarantee) -> str:
         ("accountant", escape(guarantee.engine)),
     ]
     return table(("Fact", ""), lines, caption="The guarantee")
+
+
+def _risk(guarantee: Guarantee) -> tuple[str, ...]:
+    """Limits on every attack, and the three risks that data protection asks about."""
+    events, adaptive = guarantee.committed.events, guarantee.adaptive
+    found = powers(events, _RATES, delta=guarantee.delta, adaptive=adaptive)
+    advantage = guarantee.risk().advantage
+    rows = [(f"{1000 * rate:g}", rounded_up(1000 * power)) for rate, power in zip(_RATES, found, strict=True)]
+    limits = table(
+        ("Wrongly accused, of 1,000 outside", "Recognised at most, of 1,000 inside"),
+        rows,
+        caption=f"Any attack on the presence of one unit; its advantage is at most {rounded_up(advantage)}",
+        numbers=(0, 1),
+    )
+    words = assessment(dict(zip(_RATES, found, strict=True)))
+    risks = table(
+        ("Risk", "Evidence for your assessment"),
+        [(name, escape(text)) for name, text in words.items()],
+        caption="The risks of opinion 05/2014 of the Article 29 Working Party",
+    )
+    return limits, risks
 
 
 def _spending(guarantee: Guarantee) -> str:

@@ -16,6 +16,7 @@ from dpsynth.evaluation.report.findings import findings
 from dpsynth.evaluation.report.svg import bars, grids, heat_map, number, scale
 from dpsynth.evaluation.results import Evaluation
 from dpsynth.privacy.events import GaussianEvent
+from dpsynth.privacy.risk import powers, rounded_up
 from dpsynth.session.guarantee import Guarantee
 
 VOID = {"meta", "br", "line", "circle", "link", "img"}
@@ -137,3 +138,14 @@ def test_pictures_of_nothing_are_nothing_and_numbers_are_short() -> None:
     assert "<svg" in grids({"a": np.zeros((2, 2))}, title="none")
     assert [number(value) for value in (None, nan, 0.123456, 12345.6)] == ["–", "–", "0.1235", "12,346"]
     assert 'cx="10.0"' in scale(0.9, 0.5, 0.1, title="beyond")  # worse than the floor stays in the picture
+
+
+def test_the_card_says_what_the_promise_means_for_one_person() -> None:
+    text = release_card(guarantee())
+    assert "Recognised at most, of 1,000 inside" in text
+    limits = powers((GaussianEvent(mu=0.2),), (0.001, 0.01), delta=1e-6)
+    assert all(f">{rounded_up(1000 * limit)}<" in text for limit in limits)
+    for risk in ("singling out", "linkability", "inference"):
+        assert risk in text
+    assert "Evidence for your assessment" in text
+    assert "compliant" not in text
