@@ -204,6 +204,7 @@ MUTANTS = (
         level="end-to-end",
         audit=whole_runs(Independent(), crowd(), 100),
         apply=scaled(lambda sigma: sigma / 2),
+        slow=True,
     ),
     Mutant(
         name="seeded noise",
@@ -244,6 +245,7 @@ MUTANTS = (
         level="end-to-end",
         audit=whole_runs(Independent(), alone(), 80),
         apply=observed_cells_only,
+        slow=True,
     ),
     Mutant(
         name="noise over n",
@@ -310,6 +312,7 @@ MUTANTS = (
         level="end-to-end",
         audit=whole_runs(MST(one_way_share=0.1), crowd(), 40),
         apply=no_noise_on_pairs,
+        slow=True,
     ),
     Mutant(
         name="training without noise",

@@ -285,6 +285,7 @@ def test_completed_rows_meet_the_rules(ledger: Ledger) -> None:
     assert set(adherence(SCHEMA, made).values()) == {1.0}
 
 
+@pytest.mark.slow
 def test_what_is_given_against_a_rule_is_named(ledger: Ledger) -> None:
     fitted = _fit("independent", ledger, replace(SCHEMA, rules=RULES[4:5]))
     with pytest.raises(ConfigurationError, match=r"low < 50 and not missing\(low\) when .* broken most"):

@@ -55,6 +55,7 @@ def test_counts_and_training_take_the_whole_budget(share: float, thorough: bool)
     assert squared == pytest.approx((1 - share) * mu_of(BUDGET) ** 2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_thorough_price_leaves_less_noise() -> None:
     noise = [
         made(schedule=Schedule(rounds=2, steps=10, sampling_rate=0.1, thorough=thorough)).event

@@ -244,6 +244,7 @@ def deviations(level: float) -> float:
     return 5 * math.sqrt(level * (1 - level) / RUNS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mu", [pytest.param(0.05, marks=pytest.mark.slow), 0.5, 2.0])
 @pytest.mark.parametrize("level", [pytest.param(0.8, marks=pytest.mark.slow), 0.95])
 def test_measured_intervals_cover_as_often_as_they_say(mu: float, level: float) -> None:
@@ -262,6 +263,7 @@ def test_measured_intervals_cover_as_often_as_they_say(mu: float, level: float) 
     assert broken < level - deviations(level) or mu == 2.0
 
 
+@pytest.mark.slow
 def test_laplace_intervals_cover() -> None:
     rows, where, level = values(), {"a": 1}, 0.9
     mechanism = LaplaceMechanism(queries=(Marginal(columns=("a",)),), epsilons=(0.1,))

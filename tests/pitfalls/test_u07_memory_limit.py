@@ -51,6 +51,7 @@ def test_a_fit_stays_near_the_planned_memory() -> None:
     assert peak < 2 * planned + 64 * 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "size", "megabytes", "target"),
     [(8, 120, 64, None), (12, 60, 64, "c0"), pytest.param(24, 40, 80, None, marks=pytest.mark.slow)],

@@ -46,6 +46,7 @@ def test_the_scale_is_the_largest_that_the_budget_pays(name: str, epsilon: float
     assert not fits(plan(scale * 1.001), budget)
 
 
+@pytest.mark.slow
 def test_an_adaptive_plan_gets_less_and_a_thorough_one_more() -> None:
     budget = Budget(epsilon=1.0, delta=1e-6)
     plan = PLANS["mst"]

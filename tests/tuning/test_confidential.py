@@ -105,6 +105,7 @@ def test_a_damaged_score_is_named(frame: pd.DataFrame, schema: Schema, book: Led
         swept(frame, schema, book, tmp_path / "models", **brief)
 
 
+@pytest.mark.slow
 def test_what_was_found_by_looking_is_in_the_account_of_the_certificate(
     frame: pd.DataFrame, schema: Schema, book: Ledger, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     return Schema(columns=tuple(columns), rules=tuple(rules), constraints=constraints)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(schema=schemas(), share=st.sampled_from([0.0, 0.2]), seed=st.integers(0, 2**31))
 def test_small_schemas_of_any_kind_are_obeyed_or_refused(schema: Schema, share: float, seed: int) -> None:
