@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from generators.rules.kinds import require_adherence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
