@@ -46,7 +46,6 @@ def inside(month: int, period: str | None) -> bool:
     return month == 2 if period == "2026-02" else True
 
 
-@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(plan=runs, late=st.booleans())
 def test_no_person_meets_more_than_any_cap(
