@@ -5,7 +5,8 @@
 #   make check    style, types, fences between the rooms
 #   make audit    the slow statistical tests, and property tests on random examples
 #   make bench    benchmarks; some want real data: make bench DATA=folder SCORE=score.py
-#   make docs     the documentation, warnings are errors
+#   make notebooks  the notebooks from their first cells to their last, with outputs, in docs/notebooks/
+#   make docs     the documentation with the notebooks, warnings are errors
 #   make clean    remove everything that the targets above made
 #
 # PYTHON=/path/to/python chooses the interpreter, VENV=folder another environment, WORKERS=n the
@@ -20,7 +21,7 @@ DEMO ?= demo-release
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NEWEST_FIRST := python3.12 python3.11 python3.13 python3.14 python3 python
 
-.PHONY: demo test check bench audit docs clean wheel
+.PHONY: demo test check bench audit notebooks docs clean wheel
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -87,11 +88,18 @@ bench: $(VENV)/.stamp-group-bench
 	    $(BIN)/python "$$script" $(if $(DATA),--data "$(DATA)") $(if $(SCORE),--score "$(SCORE)") || echo "   not run"; \
 	done
 
-docs: $(VENV)/.stamp-group-docs
+notebooks: docs/notebooks/.executed
+
+docs/notebooks/.executed: $(VENV)/.stamp-group-notebooks $(wildcard notebooks/* dpsynth/*/*.py)
+	rm -rf docs/notebooks
+	$(BIN)/python notebooks/execute.py --out docs/notebooks
+	@touch $@
+
+docs: $(VENV)/.stamp-group-docs docs/notebooks/.executed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --builder html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO).* build dist docs/_build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(DEMO) $(DEMO).* build dist docs/_build docs/notebooks .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis .import_linter_cache
 	find dpsynth tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

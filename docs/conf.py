@@ -25,6 +25,7 @@ html_static_path: list[str] = []
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
+nb_execution_excludepatterns = ["notebooks/*"]  # `make notebooks` has executed them
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 
