@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, BinaryIO, TypeAlias
 
@@ -21,7 +23,7 @@ Json: TypeAlias = "Mapping[str, Any]"
 
 _LONGEST_FIELD = 2**20
 _NAMED = 20
-_BLOCK = 10_000  # rows judged at once
+_BLOCK = 2_000  # rows judged at once: few enough to stay in the cache of a processor
 _MOST_TEXTS = 10**6  # of a column, remembered
 
 
@@ -101,15 +103,28 @@ def _read(file: Any, columns: Sequence[Column], checks: Sequence[Check]) -> tupl
     broken: dict[str, None] = {}  # in the order in which they are found
     seen: list[set[str]] = [set() for _ in columns]
     rows = 0
-    while block := list(islice(lines, _BLOCK)):
-        rows += len(block)
-        whole = [line for line in block if len(line) == len(names)]
-        if len(whole) < len(block):
-            broken["a row has another number of fields than the header"] = None
-        broken |= dict.fromkeys(_values(columns, whole, seen))
-        if decided:
-            broken |= dict.fromkeys(_rows(columns, whole, decided))
+    with _without_collector():
+        while block := list(islice(lines, _BLOCK)):
+            rows += len(block)
+            whole = [line for line in block if len(line) == len(names)]
+            if len(whole) < len(block):
+                broken["a row has another number of fields than the header"] = None
+            broken |= dict.fromkeys(_values(columns, whole, seen))
+            if decided:
+                broken |= dict.fromkeys(_rows(columns, whole, decided))
     return rows, list(broken), [name for name, breaks in checks if breaks is None]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Spare the search for cycles: rows have none, and there are millions of them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _values(columns: Sequence[Column], lines: Sequence[Sequence[str]], seen: list[set[str]]) -> Iterator[str]:

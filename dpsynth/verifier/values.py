@@ -65,13 +65,16 @@ def number(
     gaps = {value for value in (decimal_of(text) for text in missing) if value is not None}
 
     def read(text: str) -> Any:
-        value = Decimal(_TRUTH[text]) if text in _TRUTH else decimal_of(text)
+        value: Decimal | int | None
+        if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER:
+            value = int(text)  # what most columns hold, ten times as fast
+        else:
+            value = Decimal(_TRUTH[text]) if text in _TRUTH else decimal_of(text)
         if value is None:
             return None if text.lower() in {"nan", "inf", "-inf"} else OUTSIDE
         if value in gaps:
             return None
-        units = _EXACT.scaleb(value, precision)
-        if units != _EXACT.to_integral_value(units):
+        if isinstance(value, Decimal) and not _whole(_EXACT.scaleb(value, precision)):
             return OUTSIDE
         if (low is not None and value < low) or (high is not None and value > high):
             return OUTSIDE
@@ -80,6 +83,10 @@ def number(
         return value
 
     return read
+
+
+def _whole(value: Decimal) -> bool:
+    return value == _EXACT.to_integral_value(value)
 
 
 def moment(*, minimum: Any, maximum: Any, resolution: str, pattern: str | None) -> Reader:
