@@ -23,8 +23,10 @@ from .rounding import UNIT, LogDelta, above
 
 __all__ = ["beside_gaussians", "by_orders", "concentrated_log_delta", "orders_tell_more"]
 
-_BETWEEN = tuple(1 + 0.004 * 1.09**k for k in range(64))  # up to 1.91
-_WHOLE = tuple(sorted({*range(2, 65), *(round(65 * 1.05**k) for k in range(85)), 4096}))
+# Every order gives a valid bound. These contain those of the first accountant, and one between any two of
+# them: where the curves of two kinds of run cross, the bound has a corner, and who lacks its order is off.
+_BETWEEN = tuple(1 + 0.01 * 95 ** (k / 46) for k in range(-10, 47))  # 1.004 to 1.95
+_WHOLE = tuple(sorted({*range(2, 65), *(round(65 * (4096 / 65) ** (k / 94)) for k in range(95))}))
 ORDERS = (*_BETWEEN, *map(float, _WHOLE))
 _LARGE = 1e60
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from dpsynth.privacy import Repetitions, price
+from dpsynth.privacy import Repetitions, price, rdp
 from dpsynth.privacy.events import (
     ComposedEvent,
     Event,
@@ -18,7 +19,7 @@ from dpsynth.privacy.events import (
     RepeatedEvent,
     ZCDPEvent,
 )
-from dpsynth.verifier import accounting
+from dpsynth.verifier import accounting, renyi
 from dpsynth.verifier.accounting import AccountingError
 from dpsynth.verifier.grouped import plan_digests
 from dpsynth.verifier.shape import certificate_schema
@@ -54,6 +55,17 @@ def test_both_accountants_agree(runs: tuple[Event, ...], mean: float, law: dict[
     assert found.method == "Rényi"
     assert ours >= found.epsilon * (1 - found.allowance)  # what the first one claims is proved by the second
     assert ours <= found.epsilon * 1.01  # and it claims little more than that
+
+
+def test_kinds_of_runs_whose_curves_cross_are_priced_alike() -> None:
+    """At the corner of their largest the least bound belongs to one order, which both must know."""
+    trained = PoissonGaussianEvent(sampling_rate=0.028, noise_multiplier=0.76, steps=669)
+    for rho in (1.40, 1.4660479, 1.55):
+        event = Repetitions(mean=50.0).event((trained, ZCDPEvent(rho=rho)))
+        ours = price([event], delta=2.6e-8).epsilon
+        found = accounting.epsilon([event.to_json()], 2.6e-8, adaptive=False)
+        assert ours >= found.epsilon * (1 - 1e-9)
+    assert set(np.round(rdp.ORDERS, 9)) <= set(np.round(renyi.ORDERS, 9))
 
 
 def test_a_selection_composes_with_other_steps() -> None:
