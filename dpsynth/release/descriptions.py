@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["croissant", "deployment"]
 
-_FORMATS = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
+_FORMATS = {"parquet": "application/x-parquet", "csv": "text/csv"}
 _TYPES: dict[type[Column], str] = {
     Boolean: "sc:Boolean",
     Integer: "sc:Integer",
     Real: "sc:Float",
     Datetime: "sc:DateTime",
 }
+# The terms of Croissant 1.0, all of them: readers compare the whole context with the one that they know.
+_TERMS = (
+    "citeAs column equivalentProperty extract field fileObject fileProperty fileSet format includes "
+    "isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace "
+    "samplingRate separator source subField transform"
+)
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -30,14 +36,10 @@ _CONTEXT = {
     "rai": "http://mlcommons.org/croissant/RAI/",
     "dct": "http://purl.org/dc/terms/",
     "conformsTo": "dct:conformsTo",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
+    "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "recordSet": "cr:recordSet",
-    "source": "cr:source",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{term: f"cr:{term}" for term in _TERMS.split()},
 }
 
 
