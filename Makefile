@@ -4,6 +4,7 @@
 #   make test     the test suite with its coverage gates, then the wheel in a clean environment
 #   make check    style, types, fences between the rooms
 #   make audit    the slow statistical tests, and property tests on random examples
+#   make fuzz     coverage-guided fuzzing of all readers, SECONDS=60 for each (Linux)
 #   make bench    benchmarks; some want real data: make bench DATA=folder SCORE=score.py
 #   make notebooks  the notebooks from their first cells to their last, with outputs, in docs/notebooks/
 #   make docs     the documentation with the notebooks, warnings are errors
@@ -18,10 +19,11 @@ WORKERS ?= auto
 DATA ?=
 SCORE ?=
 DEMO ?= demo-release
+SECONDS ?= 60
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NEWEST_FIRST := python3.12 python3.11 python3.13 python3.14 python3 python
 
-.PHONY: demo test check bench audit notebooks docs clean wheel
+.PHONY: demo test check bench audit fuzz notebooks docs clean wheel
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -76,8 +78,10 @@ wheel: $(VENV)/.stamp-run
 
 audit: $(VENV)/.stamp-group-test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m slow --timeout 3600
-	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal \
-	    --timeout 3600 $$(grep -rlE "^from hypothesis import" tests --include="test_*.py")
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m hypothesis --timeout 3600
+
+fuzz: $(VENV)/.stamp-group-fuzz
+	$(BIN)/python tests/fuzzing/readers.py --seconds $(SECONDS)
 
 # What is imported, what makes files, and what installs other tools and runs for an hour: start it by hand.
 NOT_TIMED = $(addprefix benchmarks/,build_% quality_cases.py chart.py deep_wide.py peer_mechanisms.py peers.py audits.py)
@@ -100,6 +104,6 @@ docs: $(VENV)/.stamp-group-docs docs/notebooks/.executed
 	@echo "Open docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO).* build dist docs/_build docs/notebooks .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(DEMO) $(DEMO).* build dist docs/_build docs/notebooks fuzz-findings .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis .import_linter_cache
 	find dpsynth tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

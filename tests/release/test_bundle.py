@@ -188,7 +188,9 @@ def test_the_publisher_is_in_certificate_and_descriptions(made: Released, tmp_pa
     assert croissant["creator"]["name"] == "Office"
     assert croissant["license"] == "CC-BY-4.0"
     assert croissant["rai:dataUseCases"] == ["Teaching"]
-    assert croissant["@context"]["isLiveDataset"] == "cr:isLiveDataset"  # or it would be read as a term of schema.org
+    assert (
+        croissant["@context"]["isLiveDataset"] == "cr:isLiveDataset"
+    )  # or it would be read as a term of schema.org
     forms = {one["encodingFormat"] for one in croissant["distribution"]}
     assert forms <= {"application/x-parquet", "text/csv"}  # what mlcroissant opens
     files = {one["name"]: one["sha256"] for one in croissant["distribution"]}
