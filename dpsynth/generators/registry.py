@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -55,8 +56,9 @@ def get(name: str, **options: Any) -> Generator:
     try:
         return cast("Generator", chosen(**options))
     except TypeError as error:
+        taken = ", ".join(inspect.signature(chosen).parameters) or "none"
         raise ConfigurationError(
-            f"The generator {name!r} does not take the options {sorted(options)}."
+            f"The generator {name!r} does not take the options {sorted(options)}. Its options: {taken}."
         ) from error
 
 

@@ -113,8 +113,8 @@ def _epsilons(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statem
         if said >= own.epsilon / (1 + own.allowance):
             yield recomputed(subject, f"{said:.6g} at delta {delta:.3g} is proved ({own.method})")
         else:
-            less = f"but only {own.epsilon:.6g} is proved ({own.method})"
-            yield failed(subject, f"{said:.6g} at delta {delta:.3g} is claimed, {less}")
+            more = f"but the events need {own.epsilon:.6g} ({own.method})"
+            yield failed(subject, f"{said:.6g} at delta {delta:.3g} is claimed, {more}")
 
 
 def _parameters(claim: Json, events: Events, *, adaptive: bool) -> Iterator[Statement]:
@@ -163,7 +163,7 @@ def _at_least(subject: str, said: float, own: float | None, allowance: float) ->
         return failed(subject, "no theorem here gives one for these steps")
     if said >= own / (1 + allowance):
         return recomputed(subject, f"{said:.6g} is proved")
-    return failed(subject, f"{said:.6g} is claimed, but only {own:.6g} is proved")
+    return failed(subject, f"{said:.6g} is claimed, but the events need {own:.6g}")
 
 
 def _accounting(certificate: Json) -> Iterator[Statement]:

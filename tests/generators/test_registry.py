@@ -24,6 +24,11 @@ def test_a_misspelt_name_gets_near_matches() -> None:
         registry.get("independant")
 
 
+def test_an_unknown_option_gets_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"\['target'\]. Its options: one_way_share, select_share"):
+        registry.get("mst", target="income")
+
+
 def test_a_foreign_name_gets_all_names() -> None:
     with pytest.raises(ConfigurationError, match="mst"):
         registry.get("zzzz")

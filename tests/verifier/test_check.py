@@ -101,9 +101,9 @@ def more_than_claimed(statement: dict[str, Any]) -> None:
 
 SIGNED_LIES = [
     (more_than_claimed, "audit", "above the epsilon that is claimed"),
-    (at("claim", "epsilon", times=1 - 1e-6), "claim: epsilon", "but only 5.14259 is proved"),
+    (at("claim", "epsilon", times=1 - 1e-6), "claim: epsilon", "but the events need 5.14259"),
     (at("claim", "epsilon_at", 1, "epsilon", times=0.999), "claim: epsilon at another delta", "is claimed"),
-    (at("claim", "delta", times=0.99), "claim: epsilon", "is proved"),
+    (at("claim", "delta", times=0.99), "claim: epsilon", "the events need"),
     (at("claim", "mu", times=0.999999), "claim: mu", "is claimed"),
     (at("claim", "rho", times=0.999999), "claim: rho", "is claimed"),
     (at("claim", "advantage", times=0.999999), "claim: advantage", "is claimed"),
