@@ -26,9 +26,8 @@ __all__ = ["beside_gaussians", "by_orders", "concentrated_log_delta", "orders_te
 # Every order gives a valid bound. These contain those of the first accountant, and one between any two of
 # them: where the curves of two kinds of run cross, the bound has a corner, and who lacks its order is off.
 _BETWEEN: tuple[float, ...] = tuple(1 + 0.01 * 95.0 ** (k / 46) for k in range(-10, 47))  # 1.004 to 1.95
-_WHOLE: tuple[int, ...] = tuple(
-    sorted({*range(2, 65), *(round(65 * (4096.0 / 65.0) ** (k / 94)) for k in range(95))})
-)
+_ABOVE = (round(65 * (4096.0 / 65.0) ** (k / 94)) for k in range(95))
+_WHOLE: tuple[int, ...] = tuple(sorted({*range(2, 65), *_ABOVE}))
 ORDERS = (*_BETWEEN, *map(float, _WHOLE))
 _LARGE = 1e60
 
