@@ -65,15 +65,13 @@ def glance(frontier: Frontier) -> str:
         cells = [f"{epsilon:g}", f"{guess:.3g} %", *(_cell(point, frontier.metric) for point in here)]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     notes = "".join(f"<li>{escape(note)}</li>" for note in frontier.notes)
+    more = (
+        f"<details><summary>What this picture leaves out</summary><ul>{notes}</ul></details>" if notes else ""
+    )
     return (
-        f"<table><caption>{escape(frontier.metric)}: median and band. <code>to_frame()</code> has every "
-        f"point with all that is known of it.</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
-        + (
-            f"<details><summary>What this picture leaves out</summary><ul>{notes}</ul></details>"
-            if notes
-            else ""
-        )
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<p>{escape(frontier.metric)}: median and band; <code>to_frame()</code> has all that is known of "
+        f"each point.</p>{more}"
     )
 
 
