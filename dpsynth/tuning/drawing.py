@@ -3,13 +3,14 @@
 Epsilon is on a log axis, and under each epsilon stands how often the best attacker is right. Each method has
 a line of medians with its band, and a bar under the axis for its knee, a range and never a point. Mode and
 cost are part of the picture, so that it cannot be shown without them. Colours are those of Okabe and Ito
-(2008), and each method has a dash of its own for those who do not tell them apart.
+(2008), and each method has a dash of its own for those who do not tell them apart. A method that comes with
+the package has the same colour in every picture, whatever stands beside it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -20,12 +21,20 @@ from dpsynth.tuning.knee import knee
 if TYPE_CHECKING:
     from dpsynth.tuning.result import Frontier, FrontierPoint
 
-__all__ = ["COLOURS", "DASHES", "description", "levels", "svg"]
+__all__ = ["COLOURS", "DASHES", "colours", "description", "labelled", "levels", "svg"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_OWN = {
+    "allpairs": "#0072b2",
+    "mst": "#e69f00",
+    "aim": "#009e73",
+    "privbayes": "#cc79a7",
+    "hybrid": "#d55e00",
+    "independent": "#999999",
+}
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 4", "12 4")
 _WIDTH, _LEFT, _RIGHT, _TOP, _PLOT = 760, 66, 150, 74, 300
-_CLOSE = 40  # labels of the axis that are nearer than this are left out
+_CLOSE = 0.077  # of the axis: labels that are nearer than this are left out
 _STYLE = (
     ".frontier{--ink:#1c2430;--soft:#5a6675;--paper:#fff;--line:#d7dde5;--warn:#b3420a;background:var(--paper);"
     "font:12px system-ui,sans-serif}"
@@ -106,6 +115,31 @@ def levels(frontier: Frontier) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
+def colours(methods: Sequence[str]) -> dict[str, str]:
+    """A colour for each method: its own, or the next that no other here has; with many they repeat."""
+    own = {method: _OWN[method] for method in methods if method in _OWN}
+    others = [method for method in methods if method not in _OWN]
+    free = [colour for colour in COLOURS if colour not in own.values()] or list(COLOURS)
+    return own | {method: free[place % len(free)] for place, method in enumerate(others)}
+
+
+def labelled(frontier: Frontier, *, apart: float = _CLOSE) -> list[FrontierPoint]:
+    """For each epsilon that has room for a label the point of largest risk, by rising epsilon.
+
+    Args:
+        frontier: What is drawn.
+        apart: Room of a label, as a share of the axis.
+    """
+    worst = sorted(frontier.points, key=lambda point: (point.epsilon, point.advantage))
+    found = list({point.epsilon: point for point in worst}.values())  # of several methods the riskiest
+    room = apart * math.log(found[-1].epsilon / found[0].epsilon)
+    shown: list[FrontierPoint] = []
+    for point in found:
+        if not shown or math.log(point.epsilon / shown[-1].epsilon) >= room:
+            shown.append(point)
+    return shown
+
+
 def _title(frontier: Frontier) -> str:
     return f"{frontier.metric} by epsilon ({frontier.mode})"
 
@@ -136,13 +170,8 @@ def _axes(frontier: Frontier, frame: _Frame) -> Iterator[str]:
         y = frame.y(value)
         yield f'<line class="axis" x1="{_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
         yield f'<text class="soft" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
-    last = -math.inf
-    worst = sorted(frontier.points, key=lambda point: (point.epsilon, point.advantage))
-    for point in {point.epsilon: point for point in worst}.values():  # of several methods the riskiest
+    for point in labelled(frontier):
         x = frame.x(point.epsilon)
-        if x - last < _CLOSE:
-            continue
-        last = x
         right_guesses = 50 * (1 + point.advantage)
         yield f'<line class="axis" x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 5}"/>'
         yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{point.epsilon:.3g}</text>'
@@ -163,7 +192,7 @@ def _levels(frontier: Frontier, frame: _Frame) -> Iterator[str]:
 
 def _series(frontier: Frontier, frame: _Frame, place: int, method: str) -> Iterator[str]:
     points = [point for point in frontier.of(method) if math.isfinite(point.utility[frontier.metric].median)]
-    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+    colour, dash = colours(frontier.methods)[method], DASHES[place % len(DASHES)]
     bands = [(point, point.utility[frontier.metric]) for point in points]
     edge = [frame.at(point.epsilon, band.high) for point, band in bands]
     edge += [frame.at(point.epsilon, band.low) for point, band in reversed(bands)]

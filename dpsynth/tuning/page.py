@@ -12,7 +12,7 @@ from dpsynth.tuning.knee import knee
 if TYPE_CHECKING:
     from dpsynth.tuning.result import Band, Frontier, FrontierPoint
 
-__all__ = ["frontier_page"]
+__all__ = ["frontier_page", "glance"]
 
 _HEAD = (
     "method",
@@ -52,6 +52,35 @@ def frontier_page(frontier: Frontier, *, title: str) -> str:
     ]
     open_to_all = frontier.disclosure.kind != "confidential" and frontier.cost.accounted
     return page(title, banner=banner, open_to_all=open_to_all, body=body)
+
+
+def glance(frontier: Frontier) -> str:
+    """What a notebook shows under the picture: a line for each epsilon, and what is left out."""
+    points = {(point.method, point.epsilon): point for point in frontier.points}
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("epsilon", "best guess right", *frontier.methods))
+    rows = []
+    for epsilon in sorted({point.epsilon for point in frontier.points}):
+        here = [points.get((method, epsilon)) for method in frontier.methods]
+        guess = max(50 * (1 + point.advantage) for point in here if point is not None)
+        cells = [f"{epsilon:g}", f"{guess:.3g} %", *(_cell(point, frontier.metric) for point in here)]
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    notes = "".join(f"<li>{escape(note)}</li>" for note in frontier.notes)
+    more = (
+        f"<details><summary>What this picture leaves out</summary><ul>{notes}</ul></details>" if notes else ""
+    )
+    return (
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<p>{escape(frontier.metric)}: median and band; <code>to_frame()</code> has all that is known of "
+        f"each point.</p>{more}"
+    )
+
+
+def _cell(point: FrontierPoint | None, metric: str) -> str:
+    if point is None:
+        return "–"
+    band = point.utility[metric]
+    wide = f" ({number(band.low)} to {number(band.high)})" if band.low < band.high else ""
+    return f"{number(band.median)}{wide}"
 
 
 def _table(frontier: Frontier) -> str:

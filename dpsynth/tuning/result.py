@@ -254,10 +254,11 @@ class Frontier:
         return plot(self, axes)
 
     def _repr_html_(self) -> str:
+        from dpsynth.tuning.page import glance
+
         cost, disclosure = escape(str(self.cost)), escape(str(self.disclosure))
-        head = f"<p><b>{escape(self.mode)}</b>: {cost} <b>{disclosure}</b></p>"
-        table: str = self.to_frame().to_html(index=False, float_format="{:.4g}".format, na_rep="")
-        return head + self.to_svg() + table
+        head = f"<p><b>{escape(self.mode)}</b>: {cost}. Who may see it: <b>{disclosure}</b>.</p>"
+        return head + self.to_svg() + glance(self)
 
 
 def _line(point: FrontierPoint) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -9,7 +10,7 @@ from tuning.points import frontier_of, point
 
 from dpsynth.evaluation.results import CONFIDENTIAL
 from dpsynth.tuning import Cost, Frontier
-from dpsynth.tuning.drawing import description
+from dpsynth.tuning.drawing import colours, description
 from dpsynth.tuning.page import frontier_page
 from dpsynth.tuning.plotting import plot
 
@@ -130,11 +131,40 @@ def test_axes_of_the_caller_get_the_same_picture(drawn: Frontier) -> None:
     axes = Axes()
     assert drawn.plot(axes) is axes
     assert axes.told("set_xscale") == [(("log",), {})]
-    assert len(axes.told("plot")) == len(axes.told("fill_between")) == len(axes.told("axvspan")) == 2
-    assert axes.told("plot")[0][0] == ([0.1, 1.0, 10.0], [0.525, 0.825, 0.89])
-    assert len(axes.told("axhline")) == 2
+    lines = [(places, named) for places, named in axes.told("plot") if "label" in named]
+    assert len(lines) == len(axes.told("fill_between")) == 2
+    assert lines[0][0] == ([0.1, 1.0, 10.0], [0.525, 0.825, 0.89])
+    assert "(knee 0.32 to 3.2)" in lines[0][1]["label"]
+    assert len(axes.told("plot")) == 2 + 2  # a bar for each knee
+    assert len(axes.told("axhline")) == len(axes.told("annotate")) == 2
     ((title,), _) = axes.told("set_title")[0]
     assert "proxy: costs <nothing>" in title
+
+
+def test_real_axes_show_each_epsilon_and_leave_the_data_free(drawn: Frontier) -> None:
+    figures = pytest.importorskip("matplotlib.figure")
+    for found in (drawn, frontier_of({"mst": {1.0: [0.5]}})):
+        figure = figures.Figure()
+        axes = found.plot(figure.add_subplot())
+        figure.savefig(io.BytesIO(), format="svg")
+        epsilons = sorted({point.epsilon for point in found.points})
+        assert axes.get_xticks().tolist() == epsilons
+        assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == [
+            f"{epsilon:g}" for epsilon in epsilons
+        ]
+        low, high = axes.get_ylim()
+        values = [band for point in found.points for band in (point.utility["k_marginal"],)]
+        assert low < min(band.low for band in values) <= max(band.high for band in values) < high
+        assert high - low < 1  # a bar of a knee stands at a share of the axis, and does not stretch it
+        assert len(axes.get_legend().get_texts()) == len(found.methods)
+
+
+def test_a_method_has_one_colour_whatever_stands_beside_it() -> None:
+    assert colours(["allpairs", "mst"])["mst"] == colours(["mst", "zero"])["mst"]
+    others = colours(["allpairs", *"abcdefg"])
+    assert others["a"] != others["allpairs"]
+    assert set(others) == {"allpairs", *"abcdefg"}
+    assert colours([]) == {}
 
 
 def test_axes_show_the_direct_model() -> None:

@@ -89,3 +89,14 @@ def test_a_notebook_shows_what_the_looking_cost() -> None:
     assert "NOT ACCOUNTED: seen by &lt;nobody&gt;" in html
     assert "CONFIDENTIAL" in html
     assert "<nobody>" not in html
+
+
+def test_a_notebook_shows_a_line_for_each_epsilon() -> None:
+    values = {"mst": {1.0: [0.5, 0.6, 0.7], 3.0: [0.9]}, "a <b>": {3.0: [0.8]}}
+    html = frontier_of(values, notes=("It leaves <this> out.",))._repr_html_()
+    assert html.count("<tr>") == 1 + 2
+    assert "0.6 (0.5 to 0.7)" in html
+    assert "<td>–</td>" in html
+    assert "It leaves &lt;this&gt; out." in html
+    assert "<b>" not in html.split("<table>")[1]
+    assert "What this picture leaves out" not in frontier_of({"mst": {1.0: [0.5]}})._repr_html_()
