@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ __all__ = ["SimulatedTable", "Statement", "simulated"]
 
 Array = np.ndarray[Any, Any]
 _KIND = "dpsynth-simulation/1"
+_ROWS_SHOWN = 5
 _WORDS = (
     "epsilon = 0: no data about people was read. These rows were made from declared rules and random numbers "
     "alone; the promise is as good as the rules, which must not have been read from private rows."
@@ -124,6 +126,16 @@ class SimulatedTable:
         statement = json.dumps(self.statement.to_json(), sort_keys=True).encode()
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: statement})
         write_atomically(path, lambda file: parquet.write_table(table, file))
+
+    def __repr__(self) -> str:
+        head = self.frame.head(_ROWS_SHOWN)
+        return f"{self.statement.in_words()}\n\n{head!r}\n({len(self.frame)} simulated rows)"
+
+    def _repr_html_(self) -> str:
+        words = escape(self.statement.in_words()).replace("\n", "<br>")
+        rows = self.frame.head(_ROWS_SHOWN).to_html(index=False, escape=True, border=0)
+        shown = min(_ROWS_SHOWN, len(self.frame))
+        return f"<p><b>Statement</b><br>{words}</p>{rows}<p>{shown} of {len(self.frame)} simulated rows</p>"
 
 
 def simulated(rules: Rules, rows: int, seed: int | None) -> SimulatedTable:

@@ -51,6 +51,18 @@ def test_a_seed_gives_the_same_bytes_and_another_one_does_not(rules: Rules) -> N
     assert digest(rules.sample()) != digest(rules.sample())
 
 
+def test_a_simulated_table_shows_its_statement_and_a_few_rows() -> None:
+    column = CategoryRule(name="sign", categories=("<b>", "&"))
+    table = Rules(name="signs", columns=(column,), rows=30).simulate(seed=1)
+    page, text = table._repr_html_(), repr(table)
+    assert "epsilon = 0" in page
+    assert "epsilon = 0" in text
+    assert page.count("<tr") == 6  # a head and five rows
+    assert "<b>" not in page.replace("<b>Statement</b>", "")
+    assert "5 of 30 simulated rows" in page
+    assert text.endswith("(30 simulated rows)")
+
+
 def test_a_longer_table_begins_with_the_shorter_one(rules: Rules) -> None:
     long, short = rules.sample(BLOCK + 500, seed=1), rules.sample(300, seed=1)
     pd.testing.assert_frame_equal(long.head(300), short, check_names=True)
