@@ -31,7 +31,9 @@ def _is_weak(result: Result) -> bool:
     """Far from the ceiling, on a scale whose ends chance does not mix up."""
     achieved, ends = result.achieved, (result.floor or 0.0, result.ceiling or 0.0)
     apart = abs(ends[0] - ends[1]) > max(map(abs, ends)) / 2
-    return achieved is not None and apart and achieved < _FAR
+    # Where independent columns are no bad case, the floor can be better than the ceiling, and is no floor.
+    upright = result.better == "neither" or (ends[1] > ends[0]) == (result.better == "higher")
+    return achieved is not None and apart and upright and achieved < _FAR
 
 
 def _weak(result: Result) -> str:

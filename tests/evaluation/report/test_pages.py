@@ -3,6 +3,7 @@ from __future__ import annotations
 import html.parser
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from dpsynth.errors import ConfigurationError, PrivacyError, StorageError
 from dpsynth.evaluation.report import compare, curator_report, release_card
 from dpsynth.evaluation.report.findings import findings
 from dpsynth.evaluation.report.svg import bars, grids, heat_map, number, scale
-from dpsynth.evaluation.results import Evaluation
+from dpsynth.evaluation.results import Evaluation, Result
 from dpsynth.privacy.events import GaussianEvent
 from dpsynth.privacy.risk import powers, rounded_up
 from dpsynth.session.guarantee import Guarantee
@@ -83,6 +84,16 @@ def test_findings_tell_what_matters_in_sentences() -> None:
     assert len(told) == 3  # nothing about what is not a number
     assert "close to a second real sample" in " ".join(findings(evaluation(tvd2=0.021)))
     assert findings(Evaluation(title="none", results=())) == ()
+
+
+def test_nothing_is_weak_beside_a_floor_that_is_better_than_the_ceiling() -> None:
+    """Independent columns keep the shares of groups, often better than a second real sample does."""
+    better_than_both = Result(
+        name="group_shares", family="bias", title="Shares", value=0.003, floor=0.002, ceiling=0.0055
+    )
+    assert findings(Evaluation(title="groups", results=(better_than_both,))) == ()
+    score = replace(better_than_both, floor=0.2, ceiling=0.9, value=0.3, better="higher")
+    assert "is weak" in findings(Evaluation(title="score", results=(score,)))[0]
 
 
 def test_the_card_is_for_everybody_and_holds_nothing_confidential(tmp_path: Path) -> None:
