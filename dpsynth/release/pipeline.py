@@ -78,12 +78,13 @@ def synthesize(  # noqa: PLR0913 - the convenience call
     schema: Schema | str | Path,
     epsilon: float = 1.0,
     delta: float = 1e-9,
-    method: str = "auto",
+    method: str | Generator = "auto",
     target: str | None = None,
     rows: int | None = None,
     ledger: Ledger | str | Path | None = None,
     dataset: str | None = None,
     partition: str | None = None,
+    cap: Cap | None = None,
     discover: float = 0.0,
     rng: Rng = None,
     progress: Callable[[Progress], None] | None = None,
@@ -96,13 +97,15 @@ def synthesize(  # noqa: PLR0913 - the convenience call
         schema: What the table may hold, or the path of its JSON document.
         epsilon: Budget of this release.
         delta: Probability left out of the epsilon promise; far below one over the number of people.
-        method: Name of a generator, see `dpsynth.generators.names()`; `auto` takes the one that suits.
+        method: Name of a generator, see `dpsynth.generators.names()`; `auto` takes the one that suits. Or a
+            configured one, such as `get("aim", degree=3)`.
         target: A column that is to be predicted later, for methods that can favour one.
         rows: How many rows to write; None writes the private estimate of the number of rows.
         ledger: An open ledger or the path of one. None keeps `dpsynth.ledger.db` in the current
             folder, so that a second release about the same people is added to the first.
         dataset: Name of the account in the ledger; None uses the file's or the schema's name.
         partition: The part of its people that `source` holds, see `Ledger.divide`.
+        cap: The most that may ever be spent on the account. Set when the account is new.
         discover: Share of the budget that buys what the schema leaves open.
         rng: Seed of the post-processing. Noise takes no seed.
         progress: Called after each paid step.
@@ -119,7 +122,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
     if rows is not None and rows < 0:
         raise ConfigurationError(f"Expected rows >= 0, got {rows}.")
     budget = Budget(epsilon=epsilon, delta=delta)
-    generator = get(method) if target is None else get(method, target=target)
+    generator = _configured(method, target)
     opened = ledger if isinstance(ledger, Ledger) else Ledger.open(ledger or DEFAULT_LEDGER)
     try:
         fitted = fit_table(
@@ -130,6 +133,7 @@ def synthesize(  # noqa: PLR0913 - the convenience call
             ledger=opened,
             dataset=name,
             partition=partition,
+            cap=cap,
             discover=discover,
             rng=rng,
             progress=progress,
@@ -140,3 +144,11 @@ def synthesize(  # noqa: PLR0913 - the convenience call
             opened.close()
     table = fitted.sample(rows, rng=rng)
     return table.replace_frame(restore_dtypes(table.frame, known, input_dtypes(source)))
+
+
+def _configured(method: str | Generator, target: str | None) -> Generator:
+    if isinstance(method, str):
+        return get(method) if target is None else get(method, target=target)
+    if target is not None:
+        raise ConfigurationError("A configured method has its own target: leave `target` out.")
+    return method

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 import dpsynth
-from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.errors import BudgetExceededError, ConfigurationError, StorageError
+from dpsynth.generators import get
 from dpsynth.ledger import Ledger
 from dpsynth.release.folder import ReleaseFolder
 from dpsynth.schema.schema import Schema
@@ -23,6 +24,17 @@ def test_one_call(frame: pd.DataFrame, schema: Schema, ledger: Ledger) -> None:
     assert table.frame["member"].dtype == frame["member"].dtype
     html = table._repr_html_()
     assert html.index("differentially") < html.index("<table")
+
+
+def test_a_configured_method_and_a_cap(frame: pd.DataFrame, schema: Schema, ledger: Ledger) -> None:
+    asked = {"schema": schema, "epsilon": 1.0, "delta": 1e-6, "ledger": ledger, "dataset": "people"}
+    chosen = get("mst", select_share=0.3)
+    table = dpsynth.synthesize(frame, method=chosen, cap=dpsynth.Cap(epsilon=1.5, delta=1e-5), **asked)
+    assert table.guarantee.configuration["select_share"] == 0.3
+    with pytest.raises(BudgetExceededError):
+        dpsynth.synthesize(frame, method=chosen, **asked)
+    with pytest.raises(ConfigurationError, match="leave `target` out"):
+        dpsynth.synthesize(frame, method=chosen, target="member", **asked)
 
 
 def test_pandas_polars_arrow_and_files_come_in(frame: pd.DataFrame, schema: Schema, tmp_path: Path) -> None:
