@@ -20,7 +20,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"dpsynth {release}"
 html_copy_source = False
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["notebooks.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

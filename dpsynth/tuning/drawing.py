@@ -21,7 +21,7 @@ from dpsynth.tuning.knee import knee
 if TYPE_CHECKING:
     from dpsynth.tuning.result import Frontier, FrontierPoint
 
-__all__ = ["COLOURS", "DASHES", "colours", "description", "labelled", "levels", "svg"]
+__all__ = ["COLOURS", "DASHES", "colours", "description", "labelled", "levels", "round_values", "svg"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _OWN = {
@@ -165,11 +165,10 @@ def _head(frontier: Frontier) -> Iterator[str]:
 
 def _axes(frontier: Frontier, frame: _Frame) -> Iterator[str]:
     bottom, right = _TOP + _PLOT, _WIDTH - _RIGHT
-    for i in range(5):
-        value = frame.low + (frame.high - frame.low) * i / 4
+    for value in round_values(frame.low, frame.high):
         y = frame.y(value)
         yield f'<line class="axis" x1="{_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
-        yield f'<text class="soft" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        yield f'<text class="soft" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.10g}</text>'
     for point in labelled(frontier):
         x = frame.x(point.epsilon)
         right_guesses = 50 * (1 + point.advantage)
@@ -181,6 +180,13 @@ def _axes(frontier: Frontier, frame: _Frame) -> Iterator[str]:
         )
     yield f'<text x="{right + 20}" y="{bottom + 18}">epsilon (log)</text>'
     yield f'<text class="soft" x="{right + 20}" y="{bottom + 32}">best guess right</text>'
+
+
+def round_values(low: float, high: float) -> list[float]:
+    """Three to eight round numbers between two ends."""
+    size = 10 ** math.floor(math.log10((high - low) / 3))
+    step = max(size * factor for factor in (1, 2, 5) if (high - low) / (size * factor) >= 3)
+    return [place * step for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _levels(frontier: Frontier, frame: _Frame) -> Iterator[str]:

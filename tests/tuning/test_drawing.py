@@ -6,11 +6,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tuning.points import frontier_of, point
 
 from dpsynth.evaluation.results import CONFIDENTIAL
 from dpsynth.tuning import Cost, Frontier
-from dpsynth.tuning.drawing import colours, description
+from dpsynth.tuning.drawing import colours, description, round_values
 from dpsynth.tuning.page import frontier_page
 from dpsynth.tuning.plotting import plot
 
@@ -53,6 +55,14 @@ def test_the_picture_is_a_document_of_its_own(drawn: Frontier) -> None:
     for outside in ("<script", "href", "url(", "@import"):
         assert outside not in svg
     assert all(0 <= place <= 760 for place in places(svg))
+
+
+@given(st.floats(-10, 10), st.floats(1e-5, 1e4))
+def test_the_axis_has_round_numbers(low: float, size: float) -> None:
+    values = round_values(low, low + size)
+    assert 3 <= len(values) <= 8
+    assert all(low <= value + 1e-9 * size and value <= low + size * (1 + 1e-9) for value in values)
+    assert all(len(f"{value:.10g}".lstrip("-0.").replace(".", "")) <= 8 for value in values)
 
 
 def test_mode_cost_and_class_are_written_on_it(drawn: Frontier) -> None:
