@@ -82,6 +82,51 @@ def test_a_paid_sweep_is_in_the_ledger(folder: Path) -> None:
     assert written(folder).cost.accounted
 
 
+def test_a_nested_sweep_is_one_charge(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("sweep", "people.csv", *_ASKED, "--mode", "nested", "--ledger", "l.db")
+    assert dpsynth(folder, *asked) == 0
+    found = written(folder)
+    assert f"one charge of epsilon = {found.cost.epsilon:.4g}" in capsys.readouterr().out
+    assert len(list((folder / "out" / "paid" / "models").iterdir())) == 2
+    assert dpsynth(folder, *asked) == 0  # the same command goes on, and pays nothing more
+    with Ledger.open(folder / "l.db") as opened:
+        (account,) = opened.statement("people")
+    assert account.spent.epsilon == pytest.approx(found.cost.epsilon)
+
+
+def test_a_selection_at_each_epsilon_is_charged(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ("--mode", "select", "--method", "independent,mst", "--ledger", "l.db")
+    assert dpsynth(folder, "sweep", "people.csv", *_ASKED, *more) == 0
+    assert "a private selection at each epsilon, all of them charged: 5" in capsys.readouterr().out
+    with Ledger.open(folder / "l.db") as opened:
+        (account,) = opened.statement("people")
+    assert account.spent.epsilon == pytest.approx(1 + 4, rel=1e-6)
+    found = [(point.method, point.epsilon) for point in written(folder).points]
+    assert found == [("best of independent, mst", 1), ("best of independent, mst", 4)]
+
+
+def test_only_what_trains_has_a_trajectory(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A method from the command line has the settings of a release, too slow to train here."""
+    more = ("--mode", "trajectory", "--epsilons", "2", "--ledger", "l.db")
+    assert dpsynth(folder, "sweep", "people.csv", *_ASKED, *more) == 1
+    assert "does not train in rounds" in " ".join(capsys.readouterr().err.split())
+    with Ledger.open(folder / "l.db") as opened:
+        assert opened.statement("people") == () or not opened.statement("people")[0].runs
+
+
+@pytest.mark.slow
+def test_a_trajectory_is_one_charge(folder: Path) -> None:
+    pytest.importorskip("torch")
+    more = ("--mode", "trajectory", "--method", "dpvae", "--epsilons", "2", "--ledger", "l.db")
+    assert dpsynth(folder, "sweep", "people.csv", *_ASKED, *more) == 0
+    found = written(folder)
+    with Ledger.open(folder / "l.db") as opened:
+        (account,) = opened.statement("people")
+    assert account.spent.epsilon == pytest.approx(found.cost.epsilon)
+    assert len(account.runs) == 1
+    assert len(found.points) == 5
+
+
 def test_a_sweep_that_nobody_pays_is_stamped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = ("--mode", "confidential", "--not-accounted", "--replicates", "1")
     assert dpsynth(folder, "sweep", "people.csv", *_ASKED, *more) == 0

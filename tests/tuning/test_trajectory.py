@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +132,56 @@ def test_all_points_have_one_reservation_and_prefixes_have_their_own_price(
     )
     fitted = FittedModel.load(tmp_path / "models" / f"{method}-after-1.dps")
     assert fitted.guarantee.epsilon == frontier.cost.epsilon
+
+
+def test_a_run_that_is_killed_goes_on_at_no_second_price(
+    schema: Schema, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Killed when the first round is trained and the second is about to be: the first is not trained again."""
+    frame.to_parquet(tmp_path / "people.parquet")
+    schema.save(tmp_path / "schema.json")
+    script = f"""
+import os, signal
+from brief import brief
+from dpsynth.ledger import Ledger
+from dpsynth.mechanisms import DpSgd
+from dpsynth.schema.schema import Schema
+from dpsynth.tuning.trajectory import trajectory
+trained, run = [], DpSgd.run
+def dies(self, *given, **more):
+    if trained:
+        os.kill(os.getpid(), signal.SIGKILL)
+    trained.append(1)
+    return run(self, *given, **more)
+DpSgd.run = dies
+trajectory("people.parquet", schema=Schema.load("schema.json"), methods=[brief("dpvae")], epsilons={EPSILON},
+           delta={DELTA}, ledger=Ledger.open("ledger.db"), dataset="people", folder="sweep", rng={SEED})
+"""
+    tests = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        drawn = [entry for entry in ledger.entries() if entry.content["kind"] == "draw"]
+        frontier = trajectory(
+            tmp_path / "people.parquet",
+            schema=schema,
+            methods=[brief("dpvae")],
+            epsilons=EPSILON,
+            delta=DELTA,
+            ledger=ledger,
+            dataset="people",
+            folder=tmp_path / "sweep",
+            rng=SEED,
+        )
+        (account,) = ledger.statement("people")
+        assert len(account.runs) == 1
+        assert account.spent.epsilon == pytest.approx(frontier.cost.epsilon)
+        again = [entry for entry in ledger.entries() if entry.content["kind"] == "draw"]
+        assert again[: len(drawn)] == drawn != []
+        kinds = [entry.content["event"]["type"] for entry in again]
+        assert kinds.count("poisson-gaussian/1") == 2  # the answer that was lost is not drawn again
+        assert ledger.verify().ok
 
 
 def test_methods_without_rounds_and_rounds_beyond_the_last_are_refused(
