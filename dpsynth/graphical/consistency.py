@@ -19,6 +19,7 @@ __all__ = [
     "rake",
     "shrink",
     "smooth_ordered",
+    "with_sums",
 ]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -120,13 +121,20 @@ def rake(
     else:
         fitted = np.where(allowed, np.maximum(table, _LITTLE * rows[:, None] * share), 0.0)
     for _ in range(sweeps):
-        fitted = fitted * _ratio(columns, fitted.sum(0))[None, :]
-        fitted = fitted * _ratio(rows, fitted.sum(1))[:, None]
+        fitted = with_sums(with_sums(fitted, columns, axis=0), rows, axis=1)
     return fitted
 
 
-def _ratio(wanted: FloatArray, present: FloatArray) -> FloatArray:
-    return np.divide(wanted, present, out=np.zeros_like(wanted), where=present > 0)
+def with_sums(table: FloatArray, wanted: FloatArray, *, axis: int) -> FloatArray:
+    """`table` scaled to the sums `wanted` along `axis`; what sums to nothing stays nothing."""
+    present = table.sum(axis=axis)
+    with np.errstate(over="ignore"):
+        ratio = np.divide(wanted, present, out=np.zeros_like(wanted), where=present > 0)
+    if np.isfinite(ratio).all():
+        return np.asarray(table * np.expand_dims(ratio, axis))
+    sums = np.expand_dims(present, axis)  # so small that the ratio is beyond all floats; shares are not
+    shares = np.divide(table, sums, out=np.zeros_like(table), where=sums > 0)
+    return np.asarray(shares * np.expand_dims(wanted, axis))
 
 
 def smooth_ordered(values: FloatArray, sigma: float, *, threshold: float = 2.0) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dpsynth.graphical.consistency import FloatArray, shrink
+from dpsynth.graphical.consistency import FloatArray, shrink, with_sums
 from dpsynth.graphical.estimation import fit_pair
 
 __all__ = ["fit_family"]
@@ -62,18 +62,13 @@ def _without_interaction(
     table: FloatArray = parents[..., None] * (child / child.sum())
     for _ in range(_SWEEPS):
         for axis, margin in enumerate(smaller):
-            ratio = _ratio(margin, table.sum(axis=axis))
-            table = table * np.expand_dims(ratio, axis)
+            table = with_sums(table, margin, axis=axis)
         table = _scaled(table, table, parents)
     return table
 
 
 def _scaled(table: FloatArray, otherwise: FloatArray, parents: FloatArray) -> FloatArray:
     """`table` with the counts `parents`; where it is empty, `otherwise` as it is."""
-    sums = table.sum(axis=-1)
-    scaled: FloatArray = np.where((sums > 0)[..., None], table * _ratio(parents, sums)[..., None], otherwise)
+    filled = table.sum(axis=-1, keepdims=True) > 0
+    scaled: FloatArray = np.where(filled, with_sums(table, parents, axis=-1), otherwise)
     return scaled
-
-
-def _ratio(wanted: FloatArray, present: FloatArray) -> FloatArray:
-    return np.divide(wanted, present, out=np.zeros_like(wanted), where=present > 0)

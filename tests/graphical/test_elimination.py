@@ -137,8 +137,9 @@ def test_a_junction_model_conditions_on_several_codes(model: JunctionModel, data
     share = kept.ravel() / kept.sum()
     found = np.bincount(cells, minlength=full.size) / rows
     assert (found[share == 0] == 0).all()
-    # Systematic rounding has less spread than independent draws; 6 standard errors of those.
-    assert (np.abs(found - share) <= 6 * np.sqrt(share / rows) + 1e-9).all()
+    # Systematic rounding has less spread than independent draws; 6 standard errors of those, and 3 rows of a cell
+    # that is expected in less than one.
+    assert (np.abs(found - share) <= 6 * np.sqrt(share / rows) + 3 / rows).all()
 
 
 def test_weights_between_zero_and_one_are_averaged() -> None:
