@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.evaluation.json_numbers import finite, number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +142,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; what is not finite becomes null."""
-        found: dict[str, Any] = _finite(asdict(self))
+        found: dict[str, Any] = finite(asdict(self))
         return found
 
 
@@ -186,7 +187,7 @@ class Evaluation:
             "version": _VERSION,
             "title": self.title,
             "disclosure": asdict(self.disclosure),
-            "facts": _finite(dict(self.facts)),
+            "facts": finite(dict(self.facts)),
             "results": [result.to_json() for result in self.results],
         }
         return json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
@@ -227,25 +228,10 @@ class Evaluation:
 def _result(line: Mapping[str, Any]) -> Result:
     body = dict(line)
     body["disclosure"] = Disclosure(**body["disclosure"])
-    body["value"] = _number(body["value"])
+    body["value"] = number_of(body["value"])
     body["interval"] = None if body["interval"] is None else tuple(body["interval"])
     body["parts"] = tuple(
-        Part(**{**part, "label": tuple(part["label"]), "value": _number(part["value"])})
+        Part(**{**part, "label": tuple(part["label"]), "value": number_of(part["value"])})
         for part in body["parts"]
     )
     return Result(**body)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _finite(value: Any) -> Any:
-    """JSON values without NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

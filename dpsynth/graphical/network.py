@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dpsynth.errors import ConfigurationError, StorageError
-from dpsynth.graphical.completion import completed, present_codes, records
+from dpsynth.graphical.chained import ChainedModel
 from dpsynth.graphical.conditionals import Conditional, chain_of_network
 from dpsynth.graphical.consistency import FloatArray
-from dpsynth.graphical.elimination import chain_marginal, nodes_of
 from dpsynth.graphical.evidence import Given, evidence_weights, impossible
 from dpsynth.graphical.sampling import Codes, sample_network
 from dpsynth.schema.schema import Schema
@@ -29,7 +28,7 @@ Order = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class BayesianNetwork:
+class BayesianNetwork(ChainedModel):
     """A distribution over codes in which each column depends on a few columns before it.
 
     Attributes:
@@ -62,10 +61,6 @@ class BayesianNetwork:
         network = self.condition(given) if given else self
         return sample_network(network.order, network.tables, rows, rng)
 
-    def probability(self, given: Given) -> float:
-        """The share of records that have the codes `given`; with weights, their mean product."""
-        return float(self._upward(given)[1])
-
     def condition(self, given: Given) -> BayesianNetwork:
         """The exact conditional distribution, again as a network (one upward pass of messages).
 
@@ -77,22 +72,6 @@ class BayesianNetwork:
             raise impossible(given)
         tables = {name: _to_shares(table, self.tables[name]) for name, table in weighted.items()}
         return BayesianNetwork(schema=self.schema, total=self.total, order=self.order, tables=tables)
-
-    def marginal(self, columns: Sequence[str]) -> FloatArray:
-        """The exact probabilities of any columns over their codes, axes in the order of `columns`.
-
-        Raises:
-            ConfigurationError: No different modelled columns, or a table that is too large.
-        """
-        return chain_marginal(self._chain(), nodes_of(columns, self.schema.domain))
-
-    def complete_codes(
-        self, rows: int, known: Mapping[str, Codes], rng: np.random.Generator
-    ) -> dict[str, Codes]:
-        """Records with the codes `known`, all else drawn given them; -1 asks for any code but "missing"."""
-        given = records(self.schema, rows, known)
-        drawn = completed(self._chain(), given, present_codes(self.schema), rng)
-        return dict(zip(self.schema.domain.columns, drawn.T.astype(np.int32), strict=True))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Header and arrays; every shape follows from the schema and the order."""

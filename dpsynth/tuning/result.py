@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -13,6 +12,7 @@ import numpy as np
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, StorageError
+from dpsynth.evaluation.json_numbers import finite, number_of
 from dpsynth.evaluation.results import Disclosure
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Frontier:
     def to_json(self) -> str:
         """Versioned JSON; the same frontier gives the same bytes."""
         body = {**asdict(self), "version": _VERSION, "direct": sorted(self.direct.items())}
-        return json.dumps(_finite(body), indent=1, sort_keys=True, allow_nan=False) + "\n"
+        return json.dumps(finite(body), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Frontier:
@@ -233,9 +233,9 @@ class Frontier:
             body["points"] = tuple(_point(line) for line in body["points"])
             body["cost"] = Cost(**body["cost"])
             body["disclosure"] = Disclosure(**body["disclosure"])
-            body["direct"] = {epsilon: _number(value) for epsilon, value in body["direct"]}
+            body["direct"] = {epsilon: number_of(value) for epsilon, value in body["direct"]}
             for name in ("ceiling", "floor"):
-                body[name] = {metric: _number(value) for metric, value in body[name].items()}
+                body[name] = {metric: number_of(value) for metric, value in body[name].items()}
             body["notes"] = tuple(body["notes"])
             return cls(**body)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -285,18 +285,3 @@ def _point(line: Mapping[str, Any]) -> FrontierPoint:
         "worst_group": None if group is None else Band(**group),
     }
     return FrontierPoint(**found)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _finite(value: Any) -> Any:
-    """JSON values without NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
