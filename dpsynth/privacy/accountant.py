@@ -14,10 +14,8 @@ from dpsynth.privacy import gdp, pld, rdp, zcdp
 from dpsynth.privacy._solve import LogDelta, smallest_epsilon
 from dpsynth.privacy.budget import NEEDS_DELTA
 from dpsynth.privacy.composition import Composition, compose, down, root_up, up
-from dpsynth.privacy.events import Event, ExponentialEvent, ZCDPEvent
+from dpsynth.privacy.events import Event, ZCDPEvent
 from dpsynth.privacy.mixed import Mixed
-
-_CONCENTRATED = (ExponentialEvent, ZCDPEvent)  # Rényi orders know nothing more about these
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,20 +98,18 @@ def profile(events: Sequence[Event], *, adaptive: bool = False) -> Profile:
     return Profile(events, adaptive=adaptive)
 
 
+def closed_epsilon(events: Sequence[Event], *, delta: float, adaptive: bool) -> float:
+    """The least epsilon of the engines in closed form, never less than `price`; infinite without one."""
+    composition = compose(events)
+    engines = _closed_forms(composition, adaptive=adaptive) if composition.protected else {}
+    return min((epsilon for _, epsilon in _candidates(composition, engines, delta)), default=math.inf)
+
+
 def _engines(composition: Composition, *, adaptive: bool) -> dict[str, LogDelta]:
     """The engines that are valid for these events, each as log(delta) of epsilon without failures."""
     if not composition.protected:
         return {"non-private": lambda _: 0.0}
-    engines: dict[str, LogDelta] = {}
-    squared_mu, pure, rho = composition.gdp, composition.pure, composition.rho
-    if pure is not None and not composition.squared_mu:
-        engines["pure"] = partial(_pure_log_delta, up(pure))
-    if squared_mu:
-        engines["gdp"] = partial(gdp.log_delta, root_up(squared_mu))
-    if pure and composition.squared_mu and not adaptive:
-        engines["gdp+pure"] = partial(_shifted_log_delta, composition.mu, up(pure))
-    if rho is not None:
-        engines["zcdp"] = partial(zcdp.log_delta, up(rho))
+    engines = _closed_forms(composition, adaptive=adaptive)
     if not adaptive:
         engines |= _by_orders(composition)
     if not engines:
@@ -129,17 +125,32 @@ def _engines(composition: Composition, *, adaptive: bool) -> dict[str, LogDelta]
     return engines
 
 
+def _closed_forms(composition: Composition, *, adaptive: bool) -> dict[str, LogDelta]:
+    engines: dict[str, LogDelta] = {}
+    squared_mu, pure, rho = composition.gdp, composition.pure, composition.rho
+    if pure is not None and not composition.squared_mu:
+        engines["pure"] = partial(_pure_log_delta, up(pure))
+    if squared_mu:
+        engines["gdp"] = partial(gdp.log_delta, root_up(squared_mu))
+    if pure and composition.squared_mu and not adaptive:
+        engines["gdp+pure"] = partial(_shifted_log_delta, composition.mu, up(pure))
+    if rho is not None:
+        engines["zcdp"] = partial(zcdp.log_delta, up(rho))
+    return engines
+
+
 def _by_orders(composition: Composition) -> dict[str, LogDelta]:
-    """The engines that know Rényi orders, where these say more than zCDP."""
-    if all(isinstance(event, _CONCENTRATED) for event, _ in composition.others):
-        return {}
+    """The engines that know Rényi orders, where these may say more than closed forms."""
+    engines: dict[str, LogDelta] = {}
+    if not composition.others:
+        return engines
     rest = rdp.cumulants(replace(composition, squared_mu=Fraction(0)))
-    whole = rdp.cumulants(composition)
-    if rest is None or whole is None:
-        return {}
-    engines: dict[str, LogDelta] = {"rdp": partial(rdp.log_delta, whole)}
-    if composition.squared_mu:
+    if rest is not None and composition.squared_mu:
         engines["gdp+rdp"] = Mixed(composition.mu, rest).log_delta
+    if not all(isinstance(event, ZCDPEvent) for event, _ in composition.others):  # `zcdp` knows all orders
+        whole = rdp.cumulants(composition)
+        if whole is not None:
+            engines["rdp"] = partial(rdp.log_delta, whole)
     return engines
 
 
@@ -187,6 +198,6 @@ def _candidates(
     if "pure" in found:
         found["pure"] = up(composition.pure or Fraction(0))
     finite = [(name, epsilon) for name, epsilon in found.items() if math.isfinite(epsilon)]
-    if not finite:
+    if engines and not finite:
         raise UnsupportedEventError("These events are too large to price: no engine gives a finite epsilon.")
     return finite

@@ -9,11 +9,12 @@ from fractions import Fraction
 from dpsynth.errors import BudgetExceededError, ConfigurationError, UnsupportedEventError
 from dpsynth.privacy import gdp, zcdp
 from dpsynth.privacy._solve import REACH, boundary
-from dpsynth.privacy.accountant import price
+from dpsynth.privacy.accountant import closed_epsilon, price
 from dpsynth.privacy.budget import NEEDS_DELTA, Budget
 from dpsynth.privacy.composition import compose, root_down, up
 from dpsynth.privacy.events import Event
 
+_MORE = 1e-10  # what a calibration may leave
 _HEADROOM = 1e-11  # more than the solver's tolerance: whatever costs less than the answer fits as well
 
 
@@ -48,13 +49,39 @@ def calibrate(
         except UnsupportedEventError:
             return math.inf
 
-    scale = boundary(excess, rising=True)
+    scale = _by_closed_forms(make_events, budget, adaptive=adaptive)
+    if scale is None or not excess(scale * (1 + _MORE)) > 0:
+        start = scale or 1.0
+        factor = boundary(lambda factor: excess(start * factor), rising=True)
+        scale = None if factor is None else start * factor
     if scale is None:
         fits(make_events(1.0), budget, adaptive=adaptive, thorough=thorough)  # unsupported events say so here
         raise BudgetExceededError(f"The fixed costs of this plan alone exceed the budget {budget}.")
     if scale > REACH / 2:
         raise ConfigurationError("Expected events whose cost grows with the scale.")
     return scale
+
+
+def _by_closed_forms(
+    make_events: Callable[[float], Sequence[Event]], budget: Budget, *, adaptive: bool
+) -> float | None:
+    """As `calibrate` by the engines in closed form, which are a hundred times as fast; None without one.
+
+    They never cost less than the whole price, so what it finds fits, and is the largest if a little more does
+    not.
+    """
+    limit = budget.epsilon
+    if limit is None or budget.delta == 0:
+        return None
+
+    def excess(scale: float) -> float:
+        spent = closed_epsilon(make_events(scale), delta=budget.delta, adaptive=adaptive)
+        return _distance(spent, limit) + _HEADROOM
+
+    try:
+        return boundary(excess, rising=True)
+    except (ConfigurationError, UnsupportedEventError):
+        return None
 
 
 def rho_of(budget: Budget) -> float:

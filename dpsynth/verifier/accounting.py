@@ -224,8 +224,8 @@ def _engines(run: Run, *, adaptive: bool) -> list[_Engine]:
             engines.append(_Engine(GAUSSIAN, _CLOSED, partial(_shifted_log_delta, gaussians, above(pure))))
         if orders_tell_more(run):
             engines.append(_Engine(RENYI, _NUMERIC, by_orders(run)))
-            if run.squared_mu:
-                engines.append(_Engine(RENYI, _NUMERIC, beside_gaussians(run, gaussians)))
+        if run.squared_mu:
+            engines.append(_Engine(RENYI, _NUMERIC, beside_gaussians(run, gaussians)))
     if not engines:
         kinds = ", ".join(sorted({atom.kind for atom, _ in run.atoms}))
         raise AccountingError(f"No theorem here covers these steps in an adaptive run: {kinds}.")

@@ -60,8 +60,8 @@ def _height(cumulant: float, steep: float) -> float:
 
 
 def orders_tell_more(run: Run) -> bool:
-    """Whether Rényi orders can say more than zero-concentration does: not of zCDP and bounded range."""
-    return any(atom.kind not in {"zcdp", "exponential"} for atom, _ in run.atoms)
+    """Whether Rényi orders can say more than zero-concentration: not of what is known by its rho alone."""
+    return any(atom.kind != "zcdp" for atom, _ in run.atoms)
 
 
 def by_orders(run: Run) -> LogDelta:

@@ -129,4 +129,4 @@ def test_calibration_takes_few_steps() -> None:
         return PLANS["mst"](scale)
 
     calibrate(plan, Budget(epsilon=1.0, delta=1e-9))
-    assert calls <= 30
+    assert calls <= 45  # by closed forms, then by all engines

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from dpsynth.privacy import GaussianEvent, LaplaceEvent, PoissonGaussianEvent, gdp, pld, rdp
 from dpsynth.privacy.composition import compose
 from dpsynth.privacy.events import Event
-from dpsynth.privacy.mixed import Mixed
+from dpsynth.privacy.mixed import Mixed, _log_delta
+from dpsynth.privacy.zcdp import order_bound
 
 
 def mixed(mu: float, *rest: Event) -> Mixed:
@@ -53,6 +54,19 @@ def test_it_lies_between_the_loss_distribution_and_the_orders(
             e for e in np.geomspace(tight, 4 * tight, 400) if rdp.log_delta(cumulants, e) <= math.log(delta)
         )
         assert engine.log_delta(1.005 * loose) <= math.log(delta)
+
+
+@given(st.lists(st.floats(0.0, 50.0) | st.just(math.inf), min_size=len(rdp.ORDERS), max_size=len(rdp.ORDERS)))
+def test_of_all_orders_the_best_is_taken(cumulants: list[float]) -> None:
+    epsilons = np.r_[-np.geomspace(1e3, 1e-3, 40), 0.0, np.geomspace(1e-3, 1e3, 40)]
+    known = np.isfinite(cumulants)
+    orders, divergences = rdp.ORDERS[known], np.array(cumulants)[known] / (rdp.ORDERS[known] - 1)
+    found = _log_delta(np.array(cumulants), epsilons)
+    if not known.any():
+        assert (found == 0).all()
+        return
+    best = np.min([order_bound(orders, divergences, epsilon) for epsilon in epsilons], axis=1)
+    np.testing.assert_allclose(found, best, rtol=1e-9, atol=1e-9)
 
 
 def test_it_is_the_mean_over_the_gaussian_loss() -> None:
