@@ -68,33 +68,12 @@ class Mixed:
 def _log_delta(cumulants: Floats, epsilons: Floats) -> Floats:
     """The bound of the best order at each epsilon.
 
-    The bound of an order falls along a line in epsilon, so the best ones are the lower hull of the lines.
-    Which is taken where is a matter of tightness: each is valid everywhere. `order_bound` rounds up for a
-    magnitude of epsilon.
+    The bound of an order falls along a line in epsilon, and the lowest line shows the best order. Which is
+    taken where is a matter of tightness: each is valid everywhere. `order_bound` rounds up for a magnitude of
+    epsilon.
     """
-    known = np.flatnonzero(np.isfinite(cumulants))
-    if not len(known):
-        return np.zeros_like(epsilons)
-    orders = ORDERS[known]
-    heights = order_bound(orders, cumulants[known] / (orders - 1), 0.0)
-    hull, corners = _lower_hull((orders - 1).tolist(), heights.tolist())
-    chosen = np.array(hull)[np.searchsorted(corners, epsilons)]
-    order, divergence = orders[chosen], cumulants[known][chosen] / (orders[chosen] - 1)
-    bound: Floats = order_bound(order, divergence, epsilons) + 2e-15 * (order - 1) * np.abs(epsilons)
-    return bound
-
-
-def _lower_hull(steepness: list[float], heights: list[float]) -> tuple[list[int], list[float]]:
-    """The falling lines that are lowest somewhere, flattest first, and where each hands over to the next."""
-    hull: list[int] = []
-    corners: list[float] = []
-    for line, (steep, height) in enumerate(zip(steepness, heights, strict=True)):
-        while hull:
-            corner = (height - heights[hull[-1]]) / (steep - steepness[hull[-1]])
-            if not corners or corner > corners[-1]:
-                corners.append(corner)
-                break
-            hull.pop()
-            corners.pop()
-        hull.append(line)
-    return hull, corners
+    divergences = cumulants / (ORDERS - 1)
+    lines = order_bound(ORDERS, divergences, 0.0) - np.multiply.outer(epsilons, ORDERS - 1)
+    best = np.argmin(lines, axis=1)
+    bound = order_bound(ORDERS[best], divergences[best], epsilons)
+    return np.asarray(bound + 2e-15 * (ORDERS[best] - 1) * np.abs(epsilons))
