@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 
 from dpsynth import _validate
 from dpsynth.errors import ConfigurationError, UnsupportedEventError
@@ -73,7 +73,11 @@ def price(events: Sequence[Event], *, delta: float, adaptive: bool = False, thor
         ConfigurationError: `delta` is too small for events that fail with some probability.
         UnsupportedEventError: No valid engine knows these events.
     """
-    composition = compose(events)
+    return _priced(compose(events), _validate.non_negative("delta", delta), adaptive, thorough)
+
+
+@lru_cache(maxsize=1024)  # searches, and runs that are repeated, ask the same again and again
+def _priced(composition: Composition, delta: float, adaptive: bool, thorough: bool) -> Price:
     engines = _engines(composition, adaptive=adaptive)
     candidates = _candidates(composition, engines, delta)
     if thorough and not adaptive and composition.protected:
