@@ -51,9 +51,11 @@ class Commitment:
 
         Raises:
             KeyError: A field is missing.
-            TypeError: A field is unknown.
+            TypeError: A field is unknown, or of another type.
             UnsupportedEventError: This version does not know an event.
         """
+        if not isinstance(data["adaptive"], bool):
+            raise TypeError("adaptive is a truth value")
         return cls(**{**data, "events": tuple(event_from_json(event) for event in data["events"])})
 
 

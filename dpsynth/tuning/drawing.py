@@ -184,8 +184,9 @@ def _axes(frontier: Frontier, frame: _Frame) -> Iterator[str]:
 
 def round_values(low: float, high: float) -> list[float]:
     """Three to eight round numbers between two ends."""
-    size = 10 ** math.floor(math.log10((high - low) / 3))
-    step = max(size * factor for factor in (1, 2, 5) if (high - low) / (size * factor) >= 3)
+    widest = (high - low) / 3 * (1 + 1e-9)
+    size = 10 ** math.floor(math.log10(widest))
+    step = max(size * factor for factor in (1, 2, 5) if size * factor <= widest)
     return [place * step for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

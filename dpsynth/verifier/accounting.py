@@ -33,6 +33,7 @@ PURE = "pure"
 NOTHING = "none: a step is not private"
 
 _CLOSED, _NUMERIC = 1e-9, 1e-3
+_FAR = 0.7  # of what Rényi orders say: below, they are no guide
 _MOST_KINDS = 24  # of steps with different parameters; each costs two Fourier transforms
 _GRID = (0.0, *(1e-4 * 1.12**k for k in range(117)))  # to about 50
 
@@ -96,12 +97,9 @@ def epsilon(events: Events, delta: float, *, adaptive: bool, enough: float | Non
         raise AccountingError("delta: Gaussian, zCDP and sampled events need a delta above that of failures.")
     best = min(found, key=lambda answer: answer.epsilon)
     if left > 0 and not adaptive and best.epsilon > (enough or 0.0):
-        curve = _losses(run, log_delta=math.log(left))
-        if curve is not None:
-            value = smallest_epsilon(curve, left)
-            best = min(
-                best, Recomputed(epsilon=value, method=LOSSES, allowance=_NUMERIC), key=lambda a: a.epsilon
-            )
+        value = _by_losses(run, left, best.epsilon, enough or 0.0)
+        if value < best.epsilon:
+            best = Recomputed(epsilon=value, method=LOSSES, allowance=_NUMERIC)
     if best.epsilon == math.inf:
         raise AccountingError("The events are too large: no engine gives a finite epsilon.")
     return best
@@ -244,7 +242,26 @@ def _shifted_log_delta(mu: float, pure: float, epsilon: float) -> float:
     return 0.0 if epsilon < pure else gaussian_log_delta(mu, math.nextafter(epsilon - pure, 0.0))
 
 
-def _losses(run: Run, *, epsilon: float | None = None, log_delta: float) -> LogDelta | None:
+def _by_losses(run: Run, delta: float, known: float, enough: float) -> float:
+    """The epsilon of the loss distribution, infinite where it is unknown.
+
+    Its grid is laid out by Rényi orders. Where these are far off, as for rare large losses, it is made finer
+    until that changes nothing, or `enough` is proved.
+    """
+    value = math.inf
+    for finer in (1, 8, 64, 512):
+        curve = _losses(run, log_delta=math.log(delta), finer=finer)
+        found = math.inf if curve is None else smallest_epsilon(curve, delta)
+        settled = found > value * (1 - 0.1 * _NUMERIC)
+        value = min(value, found)
+        if settled or value <= enough or value > _FAR * known:
+            break
+    return value
+
+
+def _losses(
+    run: Run, *, epsilon: float | None = None, log_delta: float, finer: float = 1.0
+) -> LogDelta | None:
     """The curve of the loss distribution; None where it is unknown, or can add nothing."""
     if not run.atoms or len(run.atoms) > _MOST_KINDS or (epsilon is None and _at_the_top(run, log_delta)):
         return None
@@ -259,7 +276,7 @@ def _losses(run: Run, *, epsilon: float | None = None, log_delta: float) -> LogD
             if pair is None:
                 return None
             parts.append((pair, times))
-        curve = loss_curve(parts, epsilon=epsilon, log_delta=log_delta)
+        curve = loss_curve(parts, epsilon=epsilon, log_delta=log_delta, finer=finer)
         if curve is None:
             return None
         curves.append(curve)

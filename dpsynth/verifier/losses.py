@@ -52,7 +52,12 @@ class _Grid:
 
 
 def loss_curve(
-    parts: Parts, *, epsilon: float | None = None, log_delta: float, spare: float = 1e-6
+    parts: Parts,
+    *,
+    epsilon: float | None = None,
+    log_delta: float,
+    spare: float = 1e-6,
+    finer: float = 1.0,
 ) -> Callable[[float], float] | None:
     """An upper bound on log(delta) for every epsilon, tight near one; None if the losses are out of reach.
 
@@ -61,6 +66,7 @@ def loss_curve(
         epsilon: Where it should be tight; None to have it tight at `log_delta`.
         log_delta: There, or about what it is at `epsilon`: sets what may be cut off.
         spare: Share of delta that may be cut off.
+        finer: Divides the width of the grid that is thought to be enough.
     """
     cut = log_delta + math.log(spare) - math.log(sum(times for _, times in parts))
     if cut < -690:
@@ -76,7 +82,7 @@ def loss_curve(
         return math.fsum(times * lattice.cumulant(tilt) for lattice, times in rough)
 
     coarsest = max(top - bottom for bottom, top in ranges) / _MOST_CELLS
-    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta, coarsest)
+    grid = _grid(cumulant, [times for _, times in parts], epsilon, log_delta, (coarsest, finer))
     width = grid.width
     lattices = []
     for (pair, times), (bottom, top) in zip(parts, ranges, strict=True):
@@ -90,13 +96,14 @@ def _grid(
     counts: Sequence[int],
     epsilon: float | None,
     log_delta: float,
-    least_width: float,
+    limits: tuple[float, float],
 ) -> _Grid:
     """The shortest grid on which neither its width nor the transform costs much of delta at the target.
 
     The tilt of the best order suits the transform best. A smaller one may make do with a shorter grid, where
-    rare large losses are many of the tilted ones.
+    rare large losses are many of the tilted ones. `limits` are the least width, and by how much to be finer.
     """
+    least_width, finer = limits
 
     def bound(tilt: float) -> float:
         """The logarithm of delta at epsilon 0 by this order (Canonne, Kamath and Steinke, 2020)."""
@@ -113,6 +120,7 @@ def _grid(
     # Connecting the dots adds about width²/12 * order to epsilon for each step: little beside it.
     room = max(near, 1e-3) if epsilon is None else 5 / (best + 1)
     finest = min(0.3, math.sqrt(12 * _TOLERANCE * room * (best + 1) / sum(counts))) / (best + 1)
+    finest /= finer
     spare = min(sum(counts), 64) + 2  # cells for the steps whose top is rounded up
     grids: list[_Grid] = []
     for share in (1.0, 0.7, 0.5, 0.35, 0.2, 0.1):

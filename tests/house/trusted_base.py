@@ -28,7 +28,7 @@ SILENT = {
     tokenize.ENDMARKER,
 }
 ENCODER = PACKAGE / "schema" / "encode.py"
-BUDGET = 6122
+BUDGET = 6124
 """Most lines of code; blank lines, comments and docstrings do not count."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from promises import promise
 
@@ -107,6 +107,7 @@ def test_documents_of_anything(document: Any) -> None:
 
 
 @given(changes())
+@example(([list(PROMISE).index("committed"), list(PROMISE["committed"]).index("adaptive")], "replace", []))
 @_FUZZ
 def test_guarantees(change: Any) -> None:
     try:

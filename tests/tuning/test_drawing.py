@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tuning.points import frontier_of, point
 
@@ -58,6 +58,7 @@ def test_the_picture_is_a_document_of_its_own(drawn: Frontier) -> None:
 
 
 @given(st.floats(-10, 10), st.floats(1e-5, 1e4))
+@example(0.0, 0.3)
 def test_the_axis_has_round_numbers(low: float, size: float) -> None:
     values = round_values(low, low + size)
     assert 3 <= len(values) <= 8

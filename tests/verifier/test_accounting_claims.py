@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dpsynth.errors import DpsynthError
@@ -84,6 +84,7 @@ def test_claims_about_fixed_plans_of_counts_and_choices_are_proved(events: list[
 @pytest.mark.slow
 @given(st.lists(atoms, min_size=1, max_size=4), PRICES)
 @settings(max_examples=60, deadline=None)
+@example([PoissonGaussianEvent(sampling_rate=0.00390625, noise_multiplier=0.5, steps=10)], 0.0078125)
 def test_thorough_claims_about_any_fixed_plan_are_proved(events: list[Event], delta: float) -> None:
     compare(events, delta, adaptive=False, thorough=True)
 
