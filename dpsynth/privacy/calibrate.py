@@ -75,13 +75,13 @@ def _by_closed_forms(
         return None
 
     def excess(scale: float) -> float:
-        spent = closed_epsilon(make_events(scale), delta=budget.delta, adaptive=adaptive)
+        try:
+            spent = closed_epsilon(make_events(scale), delta=budget.delta, adaptive=adaptive)
+        except UnsupportedEventError:
+            return math.inf
         return _distance(spent, limit) + _HEADROOM
 
-    try:
-        return boundary(excess, rising=True)
-    except (ConfigurationError, UnsupportedEventError):
-        return None
+    return boundary(excess, rising=True)
 
 
 def rho_of(budget: Budget) -> float:

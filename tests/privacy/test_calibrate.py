@@ -120,6 +120,12 @@ def test_without_delta_there_is_neither_rho_nor_mu(of: Callable[[Budget], float]
         of(Budget(epsilon=1.0))
 
 
+def test_a_cost_beyond_all_engines_is_too_much() -> None:
+    """The search meets it on its way out: the next scale that it tries has a mu of e^400."""
+    scale = calibrate(lambda s: [GaussianEvent(mu=s**400)], Budget(epsilon=100.0, delta=1e-9))
+    assert gdp.epsilon(scale**400, 1e-9) == pytest.approx(100.0, rel=1e-6)
+
+
 def test_calibration_takes_few_steps() -> None:
     calls = 0
 
