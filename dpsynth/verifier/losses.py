@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 from .fourier import composed, transform_error
@@ -160,7 +161,19 @@ def _compose(lattices: Sequence[tuple[Lattice, int]], grid: _Grid) -> Callable[[
     losses = [(first + k) * width for k in range(length)]
     failure = math.fsum(times * lattice.beyond for lattice, times in lattices)
     failure += _above(lattices, losses[-1], (tilt, grid.steeper))
-    return _Curve(losses, masses, tilt, log_mass + slack, failure).log_delta
+    top = math.fsum(times * lattice.losses[-1] for lattice, times in lattices)
+    curve = _Curve(losses, masses, tilt, log_mass + slack, failure)
+    return partial(_below_top, curve.log_delta, top + 1e-12 * (1 + abs(top)), failure)
+
+
+def _below_top(log_delta: Callable[[float], float], top: float, failure: float, epsilon: float) -> float:
+    """No sum of losses is above the sum of their tops: from there on only failures are left.
+
+    Where steps have a largest loss and delta is tiny, the tilt is so large that the curve says nothing there.
+    """
+    if epsilon < top:
+        return log_delta(epsilon)
+    return math.log(failure) if failure > 0 else -math.inf
 
 
 class _Curve:

@@ -85,6 +85,7 @@ def test_claims_about_fixed_plans_of_counts_and_choices_are_proved(events: list[
 @given(st.lists(atoms, min_size=1, max_size=4), PRICES)
 @settings(max_examples=60, deadline=None)
 @example([PoissonGaussianEvent(sampling_rate=0.00390625, noise_multiplier=0.5, steps=10)], 0.0078125)
+@example([PoissonGaussianEvent(sampling_rate=0.5, noise_multiplier=1.0, steps=1)], 1e-11)  # a largest loss
 def test_thorough_claims_about_any_fixed_plan_are_proved(events: list[Event], delta: float) -> None:
     compare(events, delta, adaptive=False, thorough=True)
 
