@@ -65,7 +65,7 @@ def calibrate(
 def _by_closed_forms(
     make_events: Callable[[float], Sequence[Event]], budget: Budget, *, adaptive: bool
 ) -> float | None:
-    """As `calibrate` by the engines in closed form, which are a hundred times as fast; None without one.
+    """As `calibrate` by the engines in closed form, which are many times as fast; None without one.
 
     They never cost less than the whole price, so what it finds fits, and is the largest if a little more does
     not.
